@@ -62,7 +62,8 @@ func DecodeJSON(b []byte) (any, error) { return decodeAny(b, false) }
 func DecodeResultJSON(b []byte) (any, error) { return decodeAny(b, true) }
 
 func decodeAny(b []byte, twins bool) (any, error) {
-	d := decoder{s: string(b), twins: twins}
+	var keys [24]keyAt
+	d := decoder{s: string(b), twins: twins, keys: keys[:0]}
 	if !d.start() {
 		return nil, d.err
 	}
