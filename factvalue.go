@@ -1,7 +1,6 @@
 package proviso
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -33,13 +32,13 @@ func (f FactValue) MarshalJSON() ([]byte, error) {
 		}
 		out.Value, out.Types = b, w.types
 	}
-	return json.Marshal(out)
+	return AppendJSON(nil, &out)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (f *FactValue) UnmarshalJSON(b []byte) error {
 	var in factValueJSON
-	if err := json.Unmarshal(b, &in); err != nil {
+	if err := DecodeStrict(b, &in); err != nil {
 		return err
 	}
 	*f = FactValue{FactKey: FactKey{in.Fact, in.Key}, Err: in.Err}
