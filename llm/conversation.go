@@ -159,6 +159,19 @@ func (b *Builder) Call(c proviso.ToolCall) {
 	b.add(proviso.ToolCallPoint, &c)
 }
 
+// CallBeside adds a call of a format that does not say which calls came in one response: calls with nothing between them did.
+func (b *Builder) CallBeside(c proviso.ToolCall) {
+	if n := len(b.c.Events); n > 0 {
+		if last, ok := b.c.Events[n-1].Body.(*proviso.ToolCall); ok {
+			c.Response, c.Index = last.Response, last.Index+1
+			b.Call(c)
+			return
+		}
+	}
+	c.Response = b.NextID()
+	b.Call(c)
+}
+
 // Result adds what a tool answered. Where the recording does not name the tool it is that of the call; where it does not name the call, it is the first open call of the tool, or of any tool.
 func (b *Builder) Result(path string, r *proviso.ToolResult) {
 	if r.CallID == "" {
