@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
@@ -151,6 +152,16 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Texts made to exhaust the parser end in an error or an answer within the test's time, and not in a crash.
+func TestShellSurvivesNesting(t *testing.T) {
+	for _, open := range []string{"(", "((", "$((", "$(", "`", "{ ", "if ", "! ", "a|", "\"$(", "[[ (", "<(", "${a:-", "f()", "a[", "case x in (", "<<E ", "\\`", "time "} {
+		s := strings.Repeat(open, maxShell/len(open))
+		if c, err := readShell(s); err == nil && len(c.names) > maxShell {
+			t.Errorf("%q…: %d names", open, len(c.names))
+		}
+	}
+}
+
 // A function is strict: an unknown argument makes its result unknown, and an argument of another type is an error.
 func TestUnknownAndWrongArguments(t *testing.T) {
 	env := environment(t)
@@ -223,6 +234,16 @@ func TestFoldIsStable(t *testing.T) {
 		}
 		if twice, err := fold(once); err != nil || twice != once {
 			t.Fatalf("%q folds to %q and then to %q, %v", s, once, twice, err)
+		}
+	})
+}
+
+// ASCII takes a shorter way to the same end.
+func TestFoldOfASCII(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringOf(rapid.RuneFrom(nil, &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0, Hi: 0x7f, Stride: 1}}})).Draw(t, "s")
+		if got, err := fold(s); err != nil || got != foldOnce(s) {
+			t.Fatalf("%q folds to %q, %v; the long way to %q", s, got, err, foldOnce(s))
 		}
 	})
 }

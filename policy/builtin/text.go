@@ -76,13 +76,14 @@ text.words('…') // []`,
 	Overloads: []Overload{{ID: "proviso_text_words", In: text, Out: texts, Eval: eval1(words), Cost: 100}},
 }
 
-var caseFold = cases.Fold()
-
 // maxFolds bounds the rounds of folding until nothing changes; no character is known that needs three.
 const maxFolds = 4
 
 // fold is the same applied twice as applied once. A text of characters that unfold into whole sentences is an error.
 func fold(s string) (string, error) {
+	if isASCII(s) { // the common case, a hundred times as fast
+		return strings.Join(strings.Fields(strings.ToLower(s)), " "), nil
+	}
 	most := shortText + maxGrowth*len(s)
 	for range maxFolds {
 		t := foldOnce(s)
@@ -97,10 +98,14 @@ func fold(s string) (string, error) {
 	return s, nil
 }
 
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
+}
+
 func foldOnce(s string) string {
 	s = norm.NFKD.String(s)
 	s = strings.Map(visible, s)
-	s = caseFold.String(s)
+	s = cases.Fold().String(s) // a new one each time, because it may keep state
 	s = strings.Map(latin, s)
 	s = norm.NFKC.String(s)
 	return strings.Join(strings.Fields(s), " ")
