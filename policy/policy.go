@@ -1,27 +1,53 @@
 // Package policy loads policy packs, compiles them and decides: the pure heart of Proviso.
+//
+// Load reads a pack from a file system and keeps every position. Compile joins packs of different ranks, type-checks every condition against the
+// schemas of tools and facts, and lowers grants and rules to one expression tree per tool and point. Decide evaluates those trees over an Input
+// (an event bound to the policy) and a View (what the session knows) and returns a Decision; Explain tells the state of every rule, and Reference
+// is the slow, obvious evaluation that Decide is compared with for ever.
 package policy
 
 import (
-	"io/fs"
+	"sync"
+	"time"
 
 	"github.com/proviso-dev/proviso"
 )
 
-// Load reads a pack from the folder dir of fsys. All findings are returned, sorted by position; the pack is nil only where nothing could be read.
-func Load(fsys fs.FS, dir string) (*Pack, proviso.Diagnostics) { panic("stub") }
-
-// Compile joins packs of any ranks into one policy. The policy is nil where a diagnostic of severity Error was found.
-func Compile(packs ...*Pack) (*Policy, proviso.Diagnostics) { panic("stub") }
-
 // Policy is a compiled policy: immutable, safe for concurrent use.
 type Policy struct {
+	digest    string
+	packs     []*Pack
+	tools     map[string]*tool
+	names     []string // of tools, sorted
+	points    map[proviso.Point]*program
+	facts     []*fact
+	factIndex map[string]int
+	queries   []Query
+	questions map[string]*question
+	scopes    []*scope
+	rules     []*rule
+	data      map[string]any
+	session   *shape
+	loc       *time.Location
+	zone      string
+	clock     time.Time // zero: the event's time
+	outcome   map[proviso.Point]proviso.Outcome
+	onError   map[proviso.Point]bool
+	atomic    bool
+	frames    sync.Pool
 }
 
 // Digest identifies clauses, tools, rules and tables; not tests, comments or order.
-func (p *Policy) Digest() string { panic("stub") }
+func (p *Policy) Digest() string { return p.digest }
 
-// Facts returns the compiled facts; their index is the number that Facts.Fact is asked for.
-func (p *Policy) Facts() []FactInfo { panic("stub") }
+// Packs returns the packs that the policy was compiled from. They must not be changed.
+func (p *Policy) Packs() []*Pack { return p.packs }
+
+// Tools returns the names of all known tools, sorted.
+func (p *Policy) Tools() []string { return p.names }
+
+// Atomic reports whether siblings of a denied parallel call are to be denied as well.
+func (p *Policy) Atomic() bool { return p.atomic }
 
 // FactInfo is what a session has to know of a fact.
 type FactInfo struct {
@@ -30,39 +56,69 @@ type FactInfo struct {
 	KeepFirst bool
 }
 
-// Queries returns the questions about the past that the conditions ask.
-func (p *Policy) Queries() []Query { panic("stub") }
-
-// Input is an event bound to a policy: arguments decoded by the strict decoder, defaults filled in, values converted to their schema.
-// Everything derived from it is decided on exactly these bytes.
-type Input struct {
-	Event *proviso.Event
-	Args  map[string]any // of a tool call, or of the call that a result answers
-	Raw   map[string]any // the arguments as decoded, before conversion; owned by the input
-	Value any            // the converted result of a tool result
-	Text  string         // the text of a message, request, response or textual result
-	Hash  string         // hex SHA-256 over tool and canonical arguments; empty where the arguments could not be decoded
-	Fault *proviso.Fault // what was wrong with the bytes; a call with a fault is denied
+// Facts returns the compiled facts; their index is the number that the Facts of a view is asked for.
+func (p *Policy) Facts() []FactInfo {
+	out := make([]FactInfo, len(p.facts))
+	for i, f := range p.facts {
+		out[i] = FactInfo{f.name, f.keyNames(), f.keepFirst}
+	}
+	return out
 }
 
-// Tool is the name of the tool called, or of the tool whose result this is.
-func (in *Input) Tool() string { panic("stub") }
+// FactNumber returns the index of a fact in Facts; ok is false where the policy has no such fact.
+func (p *Policy) FactNumber(name string) (i int, ok bool) {
+	i, ok = p.factIndex[name]
+	return i, ok
+}
 
-// Bind decodes and converts an event. call is the bound call that a tool result answers, and nil otherwise.
-func (p *Policy) Bind(ev *proviso.Event, call *Input) *Input { panic("stub") }
+// Queries returns the questions about the past that the conditions ask.
+func (p *Policy) Queries() []Query { return p.queries }
 
-// Decide says what the policy permits. It never fails: whatever goes wrong is named in Errors and restricts.
-func (p *Policy) Decide(in *Input, v *View) proviso.Decision { panic("stub") }
+// RuleInfo is what tools beside the evaluator have to know of a compiled rule.
+type RuleInfo struct {
+	ID      string
+	Pack    string
+	Clauses []proviso.Clause
+	Points  []proviso.Point
+	Tools   []string // the known tools that it applies to; empty for points without a tool
+	Outcome proviso.Outcome
+	Mode    Mode
+	Pos     proviso.Pos
+}
 
-// Observe returns the facts that a bound result supplies, converted to their schemas. It returns none for an error result.
-func (p *Policy) Observe(in *Input) []proviso.FactValue { panic("stub") }
+// Rules lists the compiled rules in the order of their packs, those switched off included.
+func (p *Policy) Rules() []RuleInfo {
+	out := make([]RuleInfo, len(p.rules))
+	for i, r := range p.rules {
+		out[i] = RuleInfo{r.id, r.pack, r.clauses, r.points, r.tools, r.effect.Outcome, r.mode, r.pos}
+	}
+	return out
+}
 
-// Spoils returns the fact entries that the release of a bound call makes stale.
-func (p *Policy) Spoils(in *Input) []proviso.FactKey { panic("stub") }
+// Now returns the time that a decision about an event of time t has to use: the pack's fixed clock where it states one.
+func (p *Policy) Now(t time.Time) time.Time {
+	if !p.clock.IsZero() {
+		return p.clock
+	}
+	return t
+}
 
-// KeyArguments returns the values that a proposal of the call must name before a user can confirm it, by argument name:
-// those that the pack lists, else every required string and number and every member of a list of those.
-func (p *Policy) KeyArguments(in *Input) map[string][]any { panic("stub") }
+// SessionDefaults returns the session attributes that the packs declare, with their defaults; a session starts with these.
+func (p *Policy) SessionDefaults() map[string]any {
+	out := map[string]any{}
+	for _, n := range p.session.names {
+		if f := p.session.fields[n]; f.hasDef {
+			out[n] = f.def
+		}
+	}
+	return out
+}
 
-// ScopeMoves returns the names of scopes that the event pushes, and whether it pops the top scope named in top.
-func (p *Policy) ScopeMoves(in *Input, top string) (push []string, pop bool) { panic("stub") }
+// SessionValue converts one session attribute to its declared type. It returns an error for an attribute that no pack declares.
+func (p *Policy) SessionValue(name string, v any) (any, error) {
+	f, ok := p.session.fields[name]
+	if !ok {
+		return nil, &conversionError{name, codeArgUnknown, "no pack declares this session attribute" + hintSuffix(proviso.DidYouMean(name, p.session.names))}
+	}
+	return f.shape.convert(v, name)
+}

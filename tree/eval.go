@@ -142,42 +142,56 @@ func and3(s, t Set) Set {
 // of the children of Chain and Gate only the first that yields any. relevant may veto atoms; nil vetoes none.
 // The sets are those of Eval with the same onErr.
 func Missing(n *Node, onErr Set, atom func(int) Set, relevant func(int) bool, out []int) []int {
-	if n == nil || Eval(n, onErr, atom) != Open {
+	return (&collector{atom, relevant, true}).collect(n, onErr, out)
+}
+
+// OpenAtoms appends all open atoms whose value can still change n, whatever the order of evidence.
+func OpenAtoms(n *Node, onErr Set, atom func(int) Set, out []int) []int {
+	return (&collector{atom, nil, false}).collect(n, onErr, out)
+}
+
+type collector struct {
+	atom     func(int) Set
+	relevant func(int) bool
+	ordered  bool
+}
+
+func (c *collector) collect(n *Node, onErr Set, out []int) []int {
+	if n == nil || Eval(n, onErr, c.atom) != Open {
 		return out
 	}
-	if n.Op == Atom {
-		if relevant == nil || relevant(n.Atom) {
+	switch n.Op {
+	case Atom:
+		if c.relevant == nil || c.relevant(n.Atom) {
 			out = append(out, n.Atom)
 		}
 		return out
-	}
-	if n.Op == Not {
-		return Missing(n.Kids[0], onErr.Not(), atom, relevant, out)
-	}
-	if n.Op == If {
-		return missingIf(n, onErr, atom, relevant, out)
+	case Not:
+		return c.collect(n.Kids[0], onErr.Not(), out)
+	case If:
+		return c.branches(n, onErr, out)
 	}
 	for _, k := range n.Kids {
 		before := len(out)
-		out = Missing(k, onErr, atom, relevant, out)
-		if (n.Op == Chain || n.Op == Gate) && len(out) > before {
+		out = c.collect(k, onErr, out)
+		if c.ordered && (n.Op == Chain || n.Op == Gate) && len(out) > before {
 			return out
 		}
 	}
 	return out
 }
 
-func missingIf(n *Node, onErr Set, atom func(int) Set, relevant func(int) bool, out []int) []int {
+func (c *collector) branches(n *Node, onErr Set, out []int) []int {
 	before := len(out)
-	if out = Missing(n.Kids[0], IsFalse, atom, relevant, out); len(out) == before {
-		out = Missing(n.Kids[0], IsTrue, atom, relevant, out)
+	if out = c.collect(n.Kids[0], IsFalse, out); len(out) == before {
+		out = c.collect(n.Kids[0], IsTrue, out)
 	}
-	c := values(n.Kids[0], atom)
-	if c&IsTrue != 0 {
-		out = Missing(n.Kids[1], onErr, atom, relevant, out)
+	v := values(n.Kids[0], c.atom)
+	if v&IsTrue != 0 {
+		out = c.collect(n.Kids[1], onErr, out)
 	}
-	if c&IsFalse != 0 {
-		out = Missing(n.Kids[2], onErr, atom, relevant, out)
+	if v&IsFalse != 0 {
+		out = c.collect(n.Kids[2], onErr, out)
 	}
 	return out
 }

@@ -1,0 +1,258 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// MaxEvent is the largest argument object, result or text, in bytes, that a policy decides on; larger ones are faults.
+const MaxEvent = 1 << 20
+
+// Input is an event bound to a policy: arguments decoded by the strict decoder, defaults filled in, values converted to their schema.
+// Everything derived from it is decided on exactly these bytes. An Input is not changed after Bind and may be kept.
+type Input struct {
+	Event *proviso.Event
+	Args  map[string]any // of a tool call, or of the call that a result answers; never nil for a call without a fault
+	Raw   map[string]any // the arguments as decoded, before conversion
+	Value any            // the converted result of a tool result, nil for errors
+	Text  string         // the text of a message, request, response or textual result
+	Hash  string         // hex SHA-256 over tool and canonical arguments; empty where the arguments could not be decoded
+	Fault *proviso.Fault // what was wrong with the bytes; an event with a fault is denied
+
+	name string
+	tool *tool
+	call *Input
+}
+
+// Tool is the name of the tool called, or of the tool whose result this is.
+func (in *Input) Tool() string { return in.name }
+
+// Call is the bound call that a result answers, nil otherwise.
+func (in *Input) Call() *Input { return in.call }
+
+func (in *Input) role() string {
+	switch b := in.Event.Body.(type) {
+	case *proviso.Message:
+		return string(b.Role)
+	case *proviso.ModelResponse:
+		return string(proviso.Assistant)
+	}
+	return ""
+}
+
+func (in *Input) isError() bool {
+	r, ok := in.Event.Body.(*proviso.ToolResult)
+	return ok && r.IsError
+}
+
+func (in *Input) offered() []any {
+	var names []string
+	switch b := in.Event.Body.(type) {
+	case *proviso.ToolList:
+		names = b.Tools
+	case *proviso.ModelRequest:
+		names = b.Tools
+	case *proviso.ModelResponse:
+		for _, c := range b.Calls {
+			names = append(names, c.Tool)
+		}
+	}
+	out := make([]any, len(names))
+	for i, n := range names {
+		out[i] = n
+	}
+	return out
+}
+
+// Bind decodes and converts an event. call is the bound call that a tool result answers, and nil otherwise.
+func (p *Policy) Bind(ev *proviso.Event, call *Input) *Input {
+	in := &Input{Event: ev, call: call}
+	switch b := ev.Body.(type) {
+	case *proviso.ToolCall:
+		p.bindCall(in, b)
+	case *proviso.ToolResult:
+		p.bindResult(in, b)
+	case *proviso.Message:
+		in.Text = b.Text
+	case *proviso.ModelRequest:
+		in.Text = b.Text
+	case *proviso.ModelResponse:
+		in.Text = b.Text
+	case *proviso.ToolList, *proviso.Lifecycle:
+	default:
+		in.Fault = &proviso.Fault{Code: codeBody, Msg: "the event has no body"}
+	}
+	if in.Fault == nil && !bodyFits(ev) {
+		in.Fault = &proviso.Fault{Code: codeBody, Msg: fmt.Sprintf("a %s event cannot carry %T", ev.Point, ev.Body)}
+	}
+	if len(in.Text) > MaxEvent && in.Fault == nil {
+		in.Fault = &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the text has %d bytes, more than the %d that are decided on", len(in.Text), MaxEvent)}
+	}
+	return in
+}
+
+func bodyFits(ev *proviso.Event) bool {
+	switch ev.Body.(type) {
+	case *proviso.ToolCall:
+		return ev.Point == proviso.ToolCallPoint
+	case *proviso.ToolResult:
+		return ev.Point == proviso.ToolResultPoint
+	case *proviso.Message:
+		return ev.Point == proviso.Input || ev.Point == proviso.Output
+	case *proviso.ModelRequest:
+		return ev.Point == proviso.ModelRequestPoint
+	case *proviso.ModelResponse:
+		return ev.Point == proviso.ModelResponsePoint
+	case *proviso.ToolList:
+		return ev.Point == proviso.ToolListPoint
+	case *proviso.Lifecycle:
+		return ev.Point == proviso.SessionStart || ev.Point == proviso.SessionEnd
+	}
+	return false
+}
+
+func (p *Policy) bindCall(in *Input, b *proviso.ToolCall) {
+	in.name = b.Tool
+	in.tool = p.tools[b.Tool]
+	if in.tool == nil {
+		in.Fault = &proviso.Fault{Code: codeNoTool, Msg: fmt.Sprintf("unknown tool %q", b.Tool), Hint: proviso.DidYouMean(b.Tool, p.names)}
+	}
+	if len(b.Args) > MaxEvent {
+		in.Fault = &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the arguments have %d bytes, more than the %d that are decided on", len(b.Args), MaxEvent)}
+		return
+	}
+	v, err := proviso.DecodeJSON(b.Args)
+	if err != nil {
+		in.Fault = jsonFault("arguments", err)
+		return
+	}
+	raw, ok := v.(map[string]any)
+	if !ok {
+		in.Fault = &proviso.Fault{Code: codeArgJSON, Msg: fmt.Sprintf("the arguments are %s, want a JSON object", kindOf(v))}
+		return
+	}
+	in.Raw = raw
+	in.Hash = argsHash(b.Tool, raw)
+	if in.Fault != nil {
+		return
+	}
+	args, err := in.tool.args.convert(raw, "")
+	if err != nil {
+		in.Fault = schemaFault("argument ", err)
+		return
+	}
+	in.Args, _ = args.(map[string]any)
+}
+
+func (p *Policy) bindResult(in *Input, b *proviso.ToolResult) {
+	in.name = b.Tool
+	if in.call != nil {
+		in.name, in.Args, in.Hash = in.call.name, in.call.Args, in.call.Hash
+	}
+	in.tool = p.tools[in.name]
+	in.Text = b.Text
+	if in.Text == "" {
+		in.Text = string(b.Content)
+	}
+	if in.tool == nil {
+		in.Fault = &proviso.Fault{Code: codeNoTool, Msg: fmt.Sprintf("result of unknown tool %q", in.name), Hint: proviso.DidYouMean(in.name, p.names)}
+		return
+	}
+	if b.IsError {
+		return
+	}
+	if len(b.Content) == 0 {
+		in.Value = b.Text
+		return
+	}
+	if len(b.Content) > MaxEvent {
+		return // reported by Bind over the text
+	}
+	v, err := proviso.DecodeResultJSON(b.Content)
+	if err != nil {
+		in.Fault = jsonFault("result", err)
+		return
+	}
+	in.Value = v
+}
+
+func jsonFault(what string, err error) *proviso.Fault {
+	f := &proviso.Fault{Code: codeArgJSON, Msg: what + ": " + err.Error(), Hint: "send one JSON object with unique keys"}
+	var je *proviso.JSONError
+	if errors.As(err, &je) {
+		f.Code = je.Code
+		f.Msg = fmt.Sprintf("%s: offset %d: %s", what, je.Offset, je.Msg)
+	}
+	return f
+}
+
+func schemaFault(prefix string, err error) *proviso.Fault {
+	f := &proviso.Fault{Code: codeArgSchema, Msg: prefix + err.Error()}
+	var ce *conversionError
+	if errors.As(err, &ce) {
+		f.Code = ce.code
+	}
+	return f
+}
+
+// argsHash is the SHA-256 over tool name and canonical arguments, in hex.
+func argsHash(tool string, args map[string]any) string {
+	h := sha256.New()
+	h.Write([]byte(tool))
+	h.Write([]byte{0})
+	h.Write(proviso.CanonicalJSON(args))
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(h.Sum(sum[:0]))
+}
+
+// KeyArguments returns the values that a proposal of the call must name before a user can confirm it, by argument name:
+// those that the pack lists, else every required text and number and every member of a list of those. Booleans, dates and objects are not named.
+func (p *Policy) KeyArguments(in *Input) map[string][]any {
+	if in.tool == nil {
+		return nil
+	}
+	names := in.tool.keys
+	if names == nil {
+		for _, n := range in.tool.args.names {
+			if in.tool.args.fields[n].required {
+				names = append(names, n)
+			}
+		}
+	}
+	out := map[string][]any{}
+	for _, n := range names {
+		if vs := sayable(in.Raw[n]); len(vs) > 0 {
+			out[n] = vs
+		}
+	}
+	return out
+}
+
+func sayable(v any) []any {
+	switch x := v.(type) {
+	case string:
+		if x == "" {
+			return nil
+		}
+		return []any{x}
+	case int64, float64:
+		return []any{x}
+	case []any:
+		var out []any
+		for _, m := range x {
+			out = append(out, sayable(m)...)
+		}
+		return out
+	}
+	return nil
+}
+
+// IsRead reports whether the tool only reads.
+func (p *Policy) IsRead(tool string) bool {
+	t := p.tools[tool]
+	return t != nil && t.read
+}

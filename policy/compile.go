@@ -1,0 +1,795 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones resolve at compile on any machine
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/tree"
+)
+
+// Compile joins packs of any ranks into one policy. The policy is nil where a diagnostic of severity Error was found.
+// The order of packs and of their sections does not matter; packs are not changed and must not be changed afterwards.
+func Compile(packs ...*Pack) (*Policy, proviso.Diagnostics) {
+	packs = append([]*Pack(nil), packs...)
+	sort.SliceStable(packs, func(i, j int) bool {
+		if packs[i].Rank != packs[j].Rank {
+			return packs[i].Rank < packs[j].Rank
+		}
+		return packs[i].Name < packs[j].Name
+	})
+	c := &compiler{p: &Policy{packs: packs}, seen: map[string]bool{}, fresh: 1 << 40}
+	c.run()
+	c.diags.Sort()
+	if c.diags.Worst(proviso.Error) {
+		return nil, c.diags
+	}
+	c.p.digest = digest(packs)
+	return c.p, c.diags
+}
+
+// compiler is the state of one compilation.
+type compiler struct {
+	p         *Policy
+	diags     proviso.Diagnostics
+	seen      map[string]bool // diagnostics already given: a rule on many tools reports an error once
+	shaper    *shaper
+	prov      *provider
+	base      *cel.Env
+	data      *shape
+	toolNames []string
+	functions []string
+	queryKeys map[string]int
+	fresh     int64
+	factPacks map[string]Fact
+	scoped    map[string][]string // rule id → scopes
+	lifts     map[string][]lift   // qualified rule id → overrides
+}
+
+func (c *compiler) diag(pos proviso.Pos, code, msg, hint string) {
+	// The tool in brackets is left out of the comparison: one mistake in a rule on * is one finding.
+	key := pos.String() + code + checkedFor.ReplaceAllString(msg, "")
+	if c.seen[key] {
+		return
+	}
+	c.seen[key] = true
+	c.diags = append(c.diags, proviso.Diagnostic{Pos: pos, Code: code, Severity: proviso.Error, Msg: msg, Hint: hint})
+}
+
+var checkedFor = regexp.MustCompile(` \(checked for tool [^)]*\)`)
+
+func (c *compiler) run() {
+	p := c.p
+	p.tools, p.points = map[string]*tool{}, map[proviso.Point]*program{}
+	p.factIndex, p.questions = map[string]int{}, map[string]*question{}
+	p.outcome, p.onError = map[proviso.Point]proviso.Outcome{}, map[proviso.Point]bool{}
+	c.queryKeys, c.factPacks = map[string]int{}, map[string]Fact{}
+	c.scoped, c.lifts = map[string][]string{}, map[string][]lift{}
+	c.settings()
+	c.shaper = &shaper{loc: p.loc, structs: map[string]*shape{}}
+	reg, err := types.NewRegistry()
+	if err != nil { // unreachable: an empty registry has nothing to conflict
+		panic(err)
+	}
+	c.prov = &provider{Provider: reg, structs: c.shaper.structs}
+	c.tools()
+	c.sessionShape()
+	c.tables()
+	c.declareFacts()
+	c.questions()
+	if !c.environment(reg) {
+		return
+	}
+	c.scopes()
+	c.overrides()
+	c.sources()
+	c.rules()
+	c.programs()
+	c.suppliers()
+}
+
+// settings reads what stands in proviso.yaml. Overlays of lower rank may only make defaults stricter.
+func (c *compiler) settings() {
+	p := c.p
+	p.loc, p.zone = time.UTC, "UTC"
+	for _, pk := range p.packs {
+		if pk.Timezone.S != "" {
+			loc, err := time.LoadLocation(pk.Timezone.S)
+			if err != nil {
+				c.diag(pk.Timezone.Pos, codeTime, fmt.Sprintf("unknown time zone %q", pk.Timezone.S), "use an IANA name such as Europe/Berlin")
+				continue
+			}
+			p.loc, p.zone = loc, pk.Timezone.S
+			break
+		}
+	}
+	for _, pk := range p.packs {
+		if pk.Clock.S == "" || pk.Clock.S == "event" {
+			continue
+		}
+		t, err := parseTime(pk.Clock.S, p.loc)
+		if err != nil {
+			c.diag(pk.Clock.Pos, codeTime, fmt.Sprintf("clock: %v", err), "write event, or a time such as 2025-03-01T10:00:00Z")
+			continue
+		}
+		if p.clock.IsZero() {
+			p.clock = t
+		}
+	}
+	for i, pk := range p.packs {
+		for pt, o := range pk.Defaults.Outcome {
+			if cur, ok := p.outcome[pt]; !ok || o < cur {
+				p.outcome[pt] = o
+			}
+		}
+		for pt, o := range pk.Defaults.OnError {
+			// Every pack of the highest rank may open a point on errors, no overlay may.
+			if o == proviso.Allow && pk.Rank == p.packs[0].Rank && i == 0 {
+				p.onError[pt] = true
+			}
+		}
+		p.atomic = p.atomic || pk.Defaults.Parallel == "atomic"
+	}
+}
+
+func (c *compiler) tools() {
+	p := c.p
+	for _, pk := range p.packs {
+		for _, t := range pk.Tools {
+			if old := p.tools[t.Name]; old != nil {
+				if !reflect.DeepEqual(old.decl.Args, t.Args) || !reflect.DeepEqual(old.decl.Result, t.Result) {
+					c.diag(t.Pos, codeConflict, fmt.Sprintf("tool %s is defined differently in two packs", t.Name), "an overlay leaves tools out, or repeats them exactly")
+				}
+				continue
+			}
+			if ct := c.tool(t, pk); ct != nil {
+				p.tools[t.Name] = ct
+			}
+		}
+	}
+	c.toolNames = sortedKeys(p.tools)
+	p.names = c.toolNames
+	for _, pk := range p.packs {
+		for n, t := range p.tools {
+			t.read = t.read || t.decl.ReadOnly || anyGlob(pk.Reads, n)
+			for _, k := range pk.Keys {
+				if globMatch(k.Tool.S, n) {
+					t.keys = c.keyArguments(k, t)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) keyArguments(k KeyArgs, t *tool) []string {
+	for _, a := range k.Args {
+		if t.args.fields[a.S] == nil {
+			c.diag(a.Pos, codeUndeclared, fmt.Sprintf("tool %s has no argument %q", t.decl.Name, a.S), proviso.DidYouMean(a.S, t.args.names))
+		}
+	}
+	return texts(k.Args)
+}
+
+func (c *compiler) tool(t Tool, pk *Pack) *tool {
+	schema := t.Args
+	if schema == nil {
+		schema = map[string]any{}
+	}
+	if schema["properties"] == nil {
+		schema = withEmptyProperties(schema)
+	}
+	args, err := c.shaper.compile("tool."+t.Name, schema, pk.Defaults.Extra == "allow")
+	if err == nil && args.kind != objectKind {
+		err = fmt.Errorf("arguments must be an object")
+	}
+	if err != nil {
+		c.diag(t.Pos, codeToolSchema, fmt.Sprintf("tool %s: %v", t.Name, err), "the parameters of a tool are a JSON Schema of type object")
+		return nil
+	}
+	ct := &tool{decl: t, args: args}
+	if t.Result != nil {
+		if ct.result, err = c.shaper.compile("result."+t.Name, t.Result, true); err != nil {
+			c.diag(t.Pos, codeToolSchema, fmt.Sprintf("tool %s: output schema: %v", t.Name, err), "")
+		}
+	}
+	return ct
+}
+
+func withEmptyProperties(s map[string]any) map[string]any {
+	out := map[string]any{"type": "object"}
+	for k, v := range s {
+		out[k] = v
+	}
+	out["properties"] = map[string]any{}
+	if _, ok := s["additionalProperties"]; !ok {
+		out["additionalProperties"] = false
+	}
+	return out
+}
+
+var builtinSession = []struct {
+	name string
+	typ  *types.Type
+	kind shapeKind
+	def  any
+}{
+	{"id", types.StringType, stringKind, ""},
+	{"started", types.TimestampType, timeKind, nil},
+	{"turns", types.IntType, intKind, int64(0)},
+	{"user", types.StringType, stringKind, ""},
+}
+
+func (c *compiler) sessionShape() {
+	sh := &shape{kind: objectKind, fields: map[string]*field{}}
+	for _, b := range builtinSession {
+		sh.fields[b.name] = &field{name: b.name, shape: &shape{kind: b.kind, typ: b.typ, loc: c.p.loc}, required: true, def: b.def, hasDef: b.def != nil}
+	}
+	for _, pk := range c.p.packs {
+		for _, s := range pk.Session {
+			fs, err := c.shaper.compile("session."+s.Name.S, s.Schema, true)
+			if err != nil {
+				c.diag(s.Name.Pos, codeToolSchema, fmt.Sprintf("session attribute %s: %v", s.Name.S, err), "")
+				continue
+			}
+			if sh.fields[s.Name.S] != nil {
+				if _, own := c.builtin(s.Name.S); own {
+					c.diag(s.Name.Pos, codeConflict, fmt.Sprintf("session attribute %s is built in", s.Name.S), "choose another name")
+				}
+				continue
+			}
+			f := &field{name: s.Name.S, shape: fs}
+			if d := s.Default; d != nil {
+				if f.def, err = fs.convert(d, s.Name.S); err != nil {
+					c.diag(s.Name.Pos, codeToolSchema, fmt.Sprintf("session attribute %v: the default does not conform", err), "")
+					continue
+				}
+				f.hasDef = true
+			}
+			sh.fields[s.Name.S] = f
+		}
+	}
+	sh.names = sortedKeys(sh.fields)
+	sh.typ = c.shaper.typeOf(sh, "session")
+	c.p.session = sh
+}
+
+func (c *compiler) builtin(name string) (int, bool) {
+	for i, b := range builtinSession {
+		if b.name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (c *compiler) tables() {
+	sh := &shape{kind: objectKind, fields: map[string]*field{}}
+	c.p.data = map[string]any{}
+	for _, pk := range c.p.packs {
+		for _, t := range pk.Tables {
+			if sh.fields[t.Name] != nil {
+				c.diag(t.Pos, codeConflict, fmt.Sprintf("table %s exists twice", t.Name), "rename one file")
+				continue
+			}
+			ts := c.shaper.shapeOfValue("data."+t.Name, t.Value)
+			v, err := ts.convert(t.Value, t.Name)
+			if err != nil {
+				c.diag(t.Pos, codeToolSchema, fmt.Sprintf("table %v", err), "")
+				continue
+			}
+			sh.fields[t.Name] = &field{name: t.Name, shape: ts, required: true}
+			c.p.data[t.Name] = v
+		}
+	}
+	sh.names = sortedKeys(sh.fields)
+	sh.typ = c.shaper.typeOf(sh, "data")
+	c.data = sh
+}
+
+func (c *compiler) questions() {
+	for _, pk := range c.p.packs {
+		for _, q := range pk.Questions {
+			if c.p.questions[q.ID.S] != nil {
+				c.diag(q.ID.Pos, codeConflict, fmt.Sprintf("question %s exists twice", q.ID.S), "rename one")
+				continue
+			}
+			c.p.questions[q.ID.S] = &question{id: q.ID.S, ask: q.Ask.S, about: q.About, clauses: c.cite(pk, q.Clause)}
+		}
+	}
+}
+
+// cite resolves clause ids to clauses; one that the document lacks is an error at its line.
+func (c *compiler) cite(pk *Pack, ids []Text) []proviso.Clause {
+	var out []proviso.Clause
+	for _, id := range ids {
+		cl, ok := c.clause(pk, id.S)
+		if !ok {
+			c.diag(id.Pos, codeClauseUnseen, fmt.Sprintf("the document has no clause %q", id.S), c.clauseHint(pk, id.S))
+			continue
+		}
+		out = append(out, cl)
+	}
+	return out
+}
+
+func (c *compiler) clause(pk *Pack, id string) (proviso.Clause, bool) {
+	if pk.Document != nil {
+		if cl, ok := pk.Document.Find(id); ok {
+			return cl.Cite(), true
+		}
+		return proviso.Clause{}, false
+	}
+	for _, other := range c.p.packs {
+		if other.Document != nil {
+			if cl, ok := other.Document.Find(id); ok {
+				return cl.Cite(), true
+			}
+		}
+	}
+	return proviso.Clause{}, false
+}
+
+func (c *compiler) clauseHint(pk *Pack, id string) string {
+	var ids []string
+	for _, p := range c.p.packs {
+		if p.Document != nil && (p == pk || pk.Document == nil) {
+			ids = append(ids, p.Document.IDs()...)
+		}
+	}
+	if len(ids) == 0 {
+		return "the pack has no policy document"
+	}
+	if h := proviso.DidYouMean(id, ids); h != "" {
+		return h
+	}
+	return "list the clauses with `proviso explain --clauses`"
+}
+
+// environment builds the CEL environment that every program extends.
+func (c *compiler) environment(reg *types.Registry) bool {
+	opts := []cel.EnvOption{
+		cel.OptionalTypes(), // before the type provider, which must see its types
+		cel.CustomTypeProvider(c.prov), cel.CustomTypeAdapter(reg),
+		cel.ParserExpressionSizeLimit(16384), cel.ParserRecursionLimit(64), cel.RegexProgramSizeLimit(maxRegexProgram),
+		cel.EnableMacroCallTracking(), cel.EnableIdentifierEscapeSyntax(),
+		cel.Variable("now", cel.TimestampType), cel.Variable("tz", cel.StringType),
+		cel.Variable("session", c.p.session.typ), cel.Variable("data", c.data.typ),
+	}
+	opts = append(opts, builtin.Options()...)
+	opts = append(opts, frameOptions()...)
+	for _, f := range c.p.facts {
+		t := types.DynType
+		if f.shape != nil {
+			t = f.shape.typ
+		}
+		for i := len(f.keys) - 1; i >= 0; i-- {
+			k := types.StringType
+			if f.keys[i].Type == "integer" {
+				k = types.IntType
+			}
+			t = types.NewMapType(k, t)
+		}
+		opts = append(opts, cel.Variable(f.name, t))
+	}
+	for _, q := range sortedKeys(c.p.questions) {
+		opts = append(opts, cel.Variable("judged."+q, cel.BoolType))
+	}
+	for _, f := range builtin.All {
+		c.functions = append(c.functions, f.Name)
+	}
+	env, err := cel.NewEnv(opts...)
+	if err != nil {
+		c.diag(proviso.Pos{File: "proviso.yaml"}, codeConflict, "the names of facts and questions do not fit together: "+err.Error(), "rename the fact or question that clashes with a built-in name")
+		return false
+	}
+	c.base = env
+	return true
+}
+
+func (c *compiler) queryNumber(q Query) int64 {
+	key := fmt.Sprintf("%q %q %q %s %d", q.Tools, q.Filter, q.Field, q.Phase, q.Within)
+	n, ok := c.queryKeys[key]
+	if !ok {
+		n = len(c.p.queries)
+		c.queryKeys[key] = n
+		c.p.queries = append(c.p.queries, q)
+	}
+	return int64(n)
+}
+
+func (c *compiler) scopes() {
+	for _, pk := range c.p.packs {
+		for _, s := range pk.Scopes {
+			c.p.scopes = append(c.p.scopes, &scope{s.Name.S, s.Push, s.Pop})
+			for _, m := range append(append([]Matcher(nil), s.Push...), s.Pop...) {
+				if m.Kind != "handoff" && !c.anyTool(m.Name) {
+					c.diag(m.Pos, codeScope, fmt.Sprintf("scope %s: no tool matches %q", s.Name.S, m.Name), proviso.DidYouMean(m.Name, c.toolNames))
+				}
+			}
+			for _, r := range pk.Rules {
+				if anyGlob(s.Rules, r.ID.S) {
+					id := pk.Name + ":" + r.ID.S
+					c.scoped[id] = append(c.scoped[id], s.Name.S)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) anyTool(glob string) bool {
+	for _, n := range c.toolNames {
+		if globMatch(glob, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// overrides resolves what each override lifts: a deny of a pack of strictly lower rank.
+func (c *compiler) overrides() {
+	for _, pk := range c.p.packs {
+		for _, o := range pk.Overrides {
+			c.cite(pk, o.Clause)
+			target, found := "", false
+			for _, other := range c.p.packs {
+				for _, r := range other.Rules {
+					if o.Lifts.S != r.ID.S && o.Lifts.S != other.Name+":"+r.ID.S {
+						continue
+					}
+					found = true
+					if other.Rank <= pk.Rank {
+						c.diag(o.Lifts.Pos, codeOverride, fmt.Sprintf("rule %s belongs to rank %s; a pack of rank %s may only lift rules of a lower rank", o.Lifts.S, other.Rank, pk.Rank), "change the rule, or let a higher rank lift it")
+						continue
+					}
+					target = other.Name + ":" + r.ID.S
+				}
+			}
+			if !found {
+				continue // the overlay that has the rule may not be attached here
+			}
+			if target != "" {
+				c.lifts[target] = append(c.lifts[target], lift{o.By.S, o.Until})
+			}
+		}
+	}
+}
+
+// rules compiles what a rule is everywhere. Ids are unique over all packs: those that occur in two are written pack:id.
+func (c *compiler) rules() {
+	count := map[string]int{}
+	for _, pk := range c.p.packs {
+		own := map[string]bool{}
+		for _, r := range pk.Rules {
+			if own[r.ID.S] {
+				c.diag(r.ID.Pos, codeConflict, fmt.Sprintf("rule %s exists twice", r.ID.S), "rename one")
+			}
+			own[r.ID.S] = true
+			count[r.ID.S]++
+		}
+	}
+	for _, pk := range c.p.packs {
+		for _, r := range pk.Rules {
+			cr := &rule{id: r.ID.S, pack: pk.Name, rank: pk.Rank, clauses: c.cite(pk, r.Clauses), points: r.On, agents: texts(r.Agents),
+				scopes: c.scoped[pk.Name+":"+r.ID.S], effect: r.Else, message: r.Message, hint: r.Hint, class: r.Class, mode: r.Mode,
+				lifted: c.lifts[pk.Name+":"+r.ID.S], pos: r.Pos}
+			if count[r.ID.S] > 1 {
+				cr.id = pk.Name + ":" + r.ID.S
+			}
+			if len(cr.points) == 0 {
+				cr.points = []proviso.Point{proviso.ToolCallPoint}
+			}
+			for _, pt := range r.Else.Redact {
+				if msg := regexProblem(pt.S); msg != "" {
+					c.diag(pt.Pos, codeRegex, "redact: "+msg, "patterns are RE2")
+					continue
+				}
+				cr.redact = append(cr.redact, pattern{regexp.MustCompile(pt.S), r.Else.With})
+			}
+			c.effectFits(r, cr)
+			c.p.rules = append(c.p.rules, cr)
+		}
+	}
+}
+
+// effectFits refuses effects that a point cannot carry out.
+func (c *compiler) effectFits(r Rule, cr *rule) {
+	for _, pt := range cr.points {
+		text := pt == proviso.Input || pt == proviso.Output || pt == proviso.ModelRequestPoint || pt == proviso.ModelResponsePoint || pt == proviso.ToolResultPoint
+		if len(r.Else.Redact) > 0 && !text {
+			c.diag(r.Else.Pos, codeEffect, fmt.Sprintf("redact needs a text, but %s has none", pt), "use set for arguments")
+		}
+		if len(r.Else.Set) > 0 && pt != proviso.ToolCallPoint {
+			c.diag(r.Else.Pos, codeEffect, fmt.Sprintf("set changes arguments, but %s has none", pt), "use redact for texts")
+		}
+		if pt != proviso.ToolCallPoint && pt != proviso.ToolResultPoint && len(r.Tools) > 0 {
+			c.diag(r.Tools[0].Pos, codeEffect, fmt.Sprintf("tools cannot be given for %s", pt), "leave tools out, or use tool_call")
+		}
+	}
+}
+
+// programs compiles everything that applies to each tool's calls and results, and to each other point.
+func (c *compiler) programs() {
+	for _, n := range c.toolNames {
+		t := c.p.tools[n]
+		t.call = c.program(proviso.ToolCallPoint, t)
+		t.answer = c.program(proviso.ToolResultPoint, t)
+	}
+	for _, pt := range proviso.Points() {
+		if pt != proviso.ToolCallPoint && pt != proviso.ToolResultPoint {
+			c.p.points[pt] = c.program(pt, nil)
+		}
+	}
+	for _, r := range c.p.rules {
+		sort.Strings(r.tools)
+	}
+}
+
+func pointVariables(pt proviso.Point, t *tool) []cel.EnvOption {
+	var out []cel.EnvOption
+	text := []cel.EnvOption{cel.Variable("text", cel.StringType), cel.Variable("role", cel.StringType)}
+	switch pt {
+	case proviso.ToolCallPoint:
+		return []cel.EnvOption{cel.Variable("args", t.args.typ), cel.Variable("tool", cel.StringType), cel.Variable("call", frameCELType)}
+	case proviso.ToolResultPoint:
+		res := types.DynType
+		if t.result != nil {
+			res = t.result.typ
+		}
+		return []cel.EnvOption{cel.Variable("args", t.args.typ), cel.Variable("tool", cel.StringType), cel.Variable("result", res),
+			cel.Variable("text", cel.StringType), cel.Variable("is_error", cel.BoolType)}
+	case proviso.Input, proviso.Output:
+		return text
+	case proviso.ModelRequestPoint, proviso.ModelResponsePoint:
+		return append(text, cel.Variable("tools", cel.ListType(cel.StringType)))
+	case proviso.ToolListPoint:
+		return []cel.EnvOption{cel.Variable("tools", cel.ListType(cel.StringType))}
+	}
+	return out
+}
+
+func (c *compiler) program(pt proviso.Point, t *tool) *program {
+	prog := &program{point: pt, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}}
+	env, err := c.base.Extend(pointVariables(pt, t)...)
+	if err != nil {
+		c.diag(proviso.Pos{File: "rules.yaml"}, codeConflict, "a fact has the name of a variable: "+err.Error(), "rename the fact")
+		return prog
+	}
+	prog.env = env
+	u := &unit{c: c, prog: prog}
+	if t != nil {
+		u.tool = t.decl.Name
+	}
+	if pt == proviso.ToolCallPoint {
+		c.grants(u)
+	}
+	next := 0
+	for _, pk := range c.p.packs {
+		for i := range pk.Rules {
+			cr := c.p.rules[next]
+			next++
+			if !cr.at(pt) || t != nil && len(pk.Rules[i].Tools) > 0 && !anyGlob(pk.Rules[i].Tools, t.decl.Name) {
+				continue
+			}
+			if t != nil {
+				if n := len(cr.tools); n == 0 || cr.tools[n-1] != t.decl.Name {
+					cr.tools = append(cr.tools, t.decl.Name)
+				}
+			}
+			u.lets = lets(pk.Lets, pk.Rules[i].Lets)
+			gr, ok := c.guardRule(u, pk.Rules[i], cr)
+			if ok && cr.mode != Off {
+				prog.rules = append(prog.rules, gr)
+			}
+		}
+	}
+	// Rules are reported by id, whatever their order in the files.
+	sort.SliceStable(prog.rules, func(i, j int) bool { return prog.rules[i].id < prog.rules[j].id })
+	prog.countAtoms()
+	return prog
+}
+
+func (r *rule) at(pt proviso.Point) bool {
+	for _, p := range r.points {
+		if p == pt {
+			return true
+		}
+	}
+	return false
+}
+
+func lets(outer, inner []Let) map[string]Text {
+	out := map[string]Text{}
+	for _, l := range append(append([]Let(nil), outer...), inner...) {
+		out[l.Name.S] = l.Expr
+	}
+	return out
+}
+
+func (c *compiler) grants(u *unit) {
+	add := func(pk *Pack, rank int, g Grant, scope string) {
+		if !anyGlob(g.Tools, u.tool) {
+			return
+		}
+		u.lets = lets(pk.Lets, g.Lets)
+		f, ok := u.condition(g.When)
+		if !ok || !u.guarded(f, nil) || !u.checkTree(f) {
+			return
+		}
+		root, ok := u.lowered(f, nil)
+		if !ok {
+			return
+		}
+		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, g.Pos})
+	}
+	rankAt := map[Rank]int{}
+	for _, pk := range c.p.packs {
+		// The pack of the highest rank always speaks: without grants it permits nothing. An overlay without a grants section leaves grants alone.
+		speaks := pk.HasGrants || pk.Rank == c.p.packs[0].Rank
+		if !speaks && len(pk.Scopes) == 0 {
+			continue
+		}
+		i, ok := rankAt[pk.Rank]
+		if !ok {
+			if !speaks {
+				continue
+			}
+			i = len(u.prog.grants)
+			rankAt[pk.Rank] = i
+			u.prog.grants = append(u.prog.grants, nil)
+		}
+		for _, g := range pk.Grants {
+			add(pk, i, g, "")
+		}
+		for _, s := range pk.Scopes {
+			for _, g := range s.Grants {
+				add(pk, i, g, s.Name.S)
+			}
+		}
+	}
+}
+
+// checkTree applies the checks of facts to every leaf.
+func (u *unit) checkTree(f *formula) bool {
+	if f == nil {
+		return true
+	}
+	if f.op == tree.Atom {
+		return u.checkFacts(f.x, f.e, 0)
+	}
+	ok := true
+	for _, k := range f.kids {
+		ok = u.checkTree(k) && ok
+	}
+	return ok
+}
+
+// lowered hoists facts and lowers a checked formula.
+func (u *unit) lowered(f *formula, occurs map[*tree.Node]string) (*tree.Node, bool) {
+	u.hoistTree(f, map[*checked]bool{})
+	return u.lower(f, occurs)
+}
+
+func (u *unit) hoistTree(f *formula, done map[*checked]bool) {
+	if f == nil {
+		return
+	}
+	if f.op == tree.Atom && !done[f.x] {
+		done[f.x] = true
+		u.hoist(f.x)
+	}
+	for _, k := range f.kids {
+		u.hoistTree(k, done)
+	}
+}
+
+func (c *compiler) guardRule(u *unit, r Rule, cr *rule) (guardRule, bool) {
+	gr := guardRule{rule: cr, occurs: map[*tree.Node]string{}}
+	when, ok1 := u.condition(r.When)
+	require, ok2 := u.condition(r.Require)
+	if !ok1 || !ok2 {
+		return gr, false
+	}
+	present := when.shows(true)
+	if !u.guarded(when, nil) || !u.guarded(require, present) || !u.checkTree(when) || !u.checkTree(require) {
+		return gr, false
+	}
+	var ok bool
+	if gr.when, ok = u.lowered(when, gr.occurs); !ok {
+		return gr, false
+	}
+	if gr.require, ok = u.lowered(require, gr.occurs); !ok {
+		return gr, false
+	}
+	gr.root = fireRoot(gr.when, gr.require, r.Require != nil)
+	for _, s := range r.Else.Set {
+		se, ok := u.setEdit(s, present)
+		if !ok {
+			return gr, false
+		}
+		gr.sets = append(gr.sets, se)
+	}
+	return gr, true
+}
+
+// fireRoot is when ∧ ¬require; without require a rule fires wherever it applies.
+func fireRoot(when, require *tree.Node, hasRequire bool) *tree.Node {
+	if !hasRequire {
+		return when
+	}
+	if require == nil {
+		return &tree.Node{Op: tree.Any}
+	}
+	not := tree.New(tree.Not, require)
+	if when == nil {
+		return not
+	}
+	return &tree.Node{Op: tree.All, Kids: []*tree.Node{when, not}}
+}
+
+func (u *unit) setEdit(s Let, present paths) (setEdit, bool) {
+	name := strings.SplitN(s.Name.S, ".", 2)[0]
+	if t := u.prog.tool; t != nil && t.args.fields[name] == nil {
+		u.c.diag(s.Name.Pos, codeUndeclared, fmt.Sprintf("set: tool %s has no argument %q", u.tool, name), proviso.DidYouMean(name, t.args.names))
+		return setEdit{}, false
+	}
+	x, ok := u.expression(s.Expr)
+	if !ok || !u.checkFacts(x, x.ast.Expr(), 0) || !u.guardedExpr(x, x.ast.Expr(), present) {
+		return setEdit{}, false
+	}
+	u.hoist(x)
+	get := u.anyGetter(x, x.ast.Expr())
+	if get == nil {
+		get = u.programGetter(x, x.ast.Expr())
+	}
+	return setEdit{path: s.Name.S, get: get}, get != nil
+}
+
+// programGetter evaluates any expression by CEL.
+func (u *unit) programGetter(x *checked, e interface{ ID() int64 }) anyGetter {
+	prg, err := u.prog.env.PlanProgram(x.ast, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		u.c.diag(x.text.Pos, codeConstant, plainMessage(err.Error()), "")
+		return nil
+	}
+	return func(f *frame) (any, state) {
+		out, _, err := prg.Eval(f)
+		switch {
+		case err != nil:
+			return nil, failed
+		case types.IsUnknown(out):
+			return nil, unknown
+		}
+		return native(out), known
+	}
+}
+
+// countAtoms finds the atoms that occur more than once over all trees of the program.
+func (p *program) countAtoms() {
+	n := make([]int, len(p.atoms))
+	count := func(t *tree.Node) {
+		for _, i := range t.Atoms(nil) {
+			n[i]++
+		}
+	}
+	for _, rank := range p.grants {
+		for _, g := range rank {
+			count(g.root)
+		}
+	}
+	for _, r := range p.rules {
+		count(r.root)
+	}
+	p.repeated = make([]bool, len(n))
+	for i := range n {
+		p.repeated[i] = n[i] > 1
+	}
+}

@@ -1,0 +1,238 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/tree"
+)
+
+// pattern is one redaction.
+type pattern struct {
+	re   *regexp.Regexp
+	with string
+}
+
+// effects computes the edits and notices of every rule that fires or may fire, on the original; then the edited body is decided once more without edits, and the stricter outcome stands.
+func (f *frame) effects(d *proviso.Decision) {
+	for i := range f.prog.rules {
+		r := &f.prog.rules[i]
+		if r.effect.Outcome != proviso.Allow || r.mode != Enforce || !f.takesPart(r) {
+			continue
+		}
+		v := tree.Eval(r.root, f.ruleErr(), f.atomSet)
+		if v == tree.IsFalse {
+			continue
+		}
+		for _, n := range r.effect.Notice {
+			d.Notices = append(d.Notices, proviso.Notice{Rule: r.id, To: n.To, Text: n.Text})
+		}
+		for _, p := range r.redact {
+			for _, m := range p.re.FindAllStringIndex(f.in.Text, -1) {
+				if m[0] < m[1] {
+					d.Edits = append(d.Edits, proviso.Edit{Rule: r.id, Start: m[0], End: m[1], Text: replacement(p.with)})
+				}
+			}
+		}
+		for _, s := range r.sets {
+			val, st := s.get(f)
+			if st != known {
+				f.refuseEdit(d, r.id, fmt.Sprintf("the value for %s could not be computed", s.path))
+				return
+			}
+			d.Edits = append(d.Edits, proviso.Edit{Rule: r.id, Path: s.path, Value: val})
+		}
+	}
+	if len(d.Edits) == 0 {
+		return
+	}
+	if msg := contradiction(d.Edits); msg != "" {
+		f.refuseEdit(d, editRule, msg)
+		return
+	}
+	d.Edits = unite(d.Edits)
+	f.decideEdited(d)
+}
+
+func replacement(with string) string {
+	if with == "" {
+		return "[redacted]"
+	}
+	return with
+}
+
+func (f *frame) refuseEdit(d *proviso.Decision, rule, msg string) {
+	d.Outcome, d.Edits = proviso.Deny, nil
+	d.Errors = append(d.Errors, proviso.Fault{Code: codeEdit, Rule: rule, Msg: msg, Hint: "let one rule set the value"})
+	d.Reasons = append(d.Reasons, proviso.Reason{Rule: rule, Outcome: proviso.Deny, Class: proviso.WithChange, Agent: msg})
+}
+
+// contradiction reports one path set to two values, or a path set below another.
+func contradiction(edits []proviso.Edit) string {
+	for i, a := range edits {
+		for _, b := range edits[i+1:] {
+			if a.Path == "" || b.Path == "" {
+				continue
+			}
+			if a.Path == b.Path && !reflect.DeepEqual(a.Value, b.Value) {
+				return fmt.Sprintf("%s is set to two values by %s and %s", a.Path, a.Rule, b.Rule)
+			}
+			if strings.HasPrefix(a.Path, b.Path+".") || strings.HasPrefix(b.Path, a.Path+".") {
+				return fmt.Sprintf("%s and %s are both set by %s and %s", a.Path, b.Path, a.Rule, b.Rule)
+			}
+		}
+	}
+	return ""
+}
+
+// unite joins overlapping redactions and drops repeated sets. Edits come out in order of position, then path.
+func unite(edits []proviso.Edit) []proviso.Edit {
+	sort.SliceStable(edits, func(i, j int) bool {
+		a, b := edits[i], edits[j]
+		if a.Redacts() != b.Redacts() {
+			return a.Redacts()
+		}
+		if a.Path != b.Path {
+			return a.Path < b.Path
+		}
+		return a.Start < b.Start
+	})
+	out := edits[:0]
+	for _, e := range edits {
+		if n := len(out); n > 0 {
+			last := &out[n-1]
+			if e.Redacts() && last.Redacts() && e.Start < last.End {
+				last.End = max(last.End, e.End)
+				continue
+			}
+			if !e.Redacts() && e.Path == last.Path {
+				continue
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// decideEdited decides what will really be forwarded.
+func (f *frame) decideEdited(d *proviso.Decision) {
+	ev, err := Apply(f.in, d.Edits)
+	if err != nil {
+		f.refuseEdit(d, editRule, err.Error())
+		return
+	}
+	again := f.pol.Bind(&ev, f.in.call)
+	if again.Fault != nil {
+		f.refuseEdit(d, editRule, "the edited event is not acceptable: "+again.Fault.Msg)
+		return
+	}
+	g := f.pol.frame(f.prog, again, f.v)
+	defer f.pol.release(g)
+	second := proviso.Decision{Policy: d.Policy}
+	s, _ := g.outcomes()
+	if !s.single() {
+		var relevant func(int) bool
+		if s, relevant = g.complete(s, &second); !s.single() {
+			g.needInfo(s, relevant, &second)
+		}
+	}
+	if s.single() {
+		second.Outcome = s.lowest()
+		g.reasons(&second)
+	}
+	if second.Outcome < d.Outcome {
+		d.Outcome, d.Reasons, d.Missing = second.Outcome, second.Reasons, second.Missing
+		d.Errors = append(d.Errors, second.Errors...)
+	}
+	if d.Outcome == proviso.Deny {
+		d.Edits = nil
+	}
+}
+
+// Apply returns the event with the edits of a decision carried out: exactly what may be forwarded. The input is not changed.
+// Arguments are encoded canonically. It returns an error for an edit that does not fit the body.
+func Apply(in *Input, edits []proviso.Edit) (proviso.Event, error) {
+	ev := *in.Event
+	if len(edits) == 0 {
+		return ev, nil
+	}
+	switch b := ev.Body.(type) {
+	case *proviso.ToolCall:
+		args := in.Raw
+		for _, e := range edits {
+			var err error
+			if args, err = setPath(args, strings.Split(e.Path, "."), e.Value); err != nil {
+				return ev, fmt.Errorf("set %s: %w", e.Path, err)
+			}
+		}
+		call := *b
+		call.Args = proviso.CanonicalJSON(args)
+		ev.Body = &call
+		return ev, nil
+	case *proviso.Message:
+		m := *b
+		m.Text = redact(m.Text, edits)
+		ev.Body = &m
+	case *proviso.ModelRequest:
+		m := *b
+		m.Text = redact(m.Text, edits)
+		ev.Body = &m
+	case *proviso.ModelResponse:
+		m := *b
+		m.Text = redact(m.Text, edits)
+		ev.Body = &m
+	case *proviso.ToolResult:
+		r := *b
+		r.Text, r.Content = redact(in.Text, edits), nil
+		if len(b.Content) > 0 {
+			if _, err := proviso.DecodeResultJSON([]byte(r.Text)); err == nil {
+				r.Content, r.Text = proviso.JSON(r.Text), ""
+			}
+		}
+		ev.Body = &r
+	default:
+		return ev, fmt.Errorf("a %s event has nothing to edit", ev.Point)
+	}
+	return ev, nil
+}
+
+func redact(text string, edits []proviso.Edit) string {
+	var b strings.Builder
+	at := 0
+	for _, e := range edits {
+		if !e.Redacts() || e.Start < at || e.End > len(text) {
+			continue
+		}
+		b.WriteString(text[at:e.Start])
+		b.WriteString(e.Text)
+		at = e.End
+	}
+	b.WriteString(text[at:])
+	return b.String()
+}
+
+// setPath returns m with the value at path replaced; only the maps on the way are copied.
+func setPath(m map[string]any, path []string, v any) (map[string]any, error) {
+	out := make(map[string]any, len(m)+1)
+	for k, x := range m {
+		out[k] = x
+	}
+	if len(path) == 1 {
+		out[path[0]] = unconverted(v)
+		return out, nil
+	}
+	inner, ok := out[path[0]].(map[string]any)
+	if !ok && out[path[0]] != nil {
+		return nil, fmt.Errorf("%s is not an object", path[0])
+	}
+	set, err := setPath(inner, path[1:], v)
+	if err != nil {
+		return nil, err
+	}
+	out[path[0]] = set
+	return out, nil
+}

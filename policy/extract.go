@@ -1,0 +1,173 @@
+package policy
+
+import (
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// This file reads facts out of tool results, and the keys that a call makes stale.
+
+// sourceView is the activation of a fact's source expressions.
+type sourceView struct {
+	args   map[string]any
+	result any
+	item   any
+}
+
+func (v *sourceView) Parent() cel.Activation { return nil }
+
+func (v *sourceView) ResolveName(n string) (any, bool) {
+	switch n {
+	case "args":
+		return v.args, true
+	case "result":
+		return nilSafe(v.result), true
+	case "item":
+		return nilSafe(v.item), true
+	}
+	return nil, false
+}
+
+// Observe returns the facts that a bound result supplies, converted to their schemas. Error results, and results that answer no bound call, supply none.
+// A value that does not conform, and a key that cannot be computed where the rest of the source applies, gives a FactValue with Err set.
+func (p *Policy) Observe(in *Input) []proviso.FactValue {
+	if in.tool == nil || in.call == nil || in.isError() || in.Fault != nil {
+		return nil
+	}
+	var out []proviso.FactValue
+	for _, s := range in.tool.sources {
+		out = s.observe(in, out)
+	}
+	return out
+}
+
+func (s *source) observe(in *Input, out []proviso.FactValue) []proviso.FactValue {
+	v := &sourceView{args: in.Args, result: in.Value, item: in.Value}
+	if s.each == nil {
+		return s.one(v, out)
+	}
+	list, _, err := s.each.Eval(v)
+	if err != nil {
+		return out // the list is not there: nothing was observed
+	}
+	it, ok := list.(traits.Lister)
+	if !ok {
+		return out
+	}
+	for i := it.Iterator(); i.HasNext() == types.True; {
+		item := *v
+		item.item = i.Next()
+		out = s.one(&item, out)
+	}
+	return out
+}
+
+func (s *source) one(v *sourceView, out []proviso.FactValue) []proviso.FactValue {
+	if s.when != nil {
+		if holds, _, err := s.when.Eval(v); err != nil || holds != types.True {
+			return out
+		}
+	}
+	fv := proviso.FactValue{FactKey: proviso.FactKey{Fact: s.fact.name}}
+	for i, k := range s.keys {
+		val, _, err := k.Eval(v)
+		if err != nil {
+			return out // without its key an entry cannot be stored; what is not stored stays unobserved
+		}
+		part, ok := keyPart(val.Value())
+		if !ok || s.fact.keys[i].Type == "integer" && val.Type() != types.IntType {
+			return out
+		}
+		fv.Key = append(fv.Key, part)
+	}
+	val, _, err := s.value.Eval(v)
+	if err != nil {
+		fv.Err = err.Error()
+		return append(out, fv)
+	}
+	conv, err := s.shape.convert(unconverted(native(val)), "")
+	if err != nil {
+		fv.Err = err.Error()
+		return append(out, fv)
+	}
+	fv.Value = conv
+	return append(out, fv)
+}
+
+// unconverted turns times of typed arguments back to text, so that one conversion serves values from everywhere.
+func unconverted(v any) any {
+	if t, ok := v.(time.Time); ok {
+		return t.Format(time.RFC3339Nano)
+	}
+	return v
+}
+
+// Spoils returns the fact entries that the release of a bound call makes stale. A key that cannot be computed spoils everything below the keys before it.
+func (p *Policy) Spoils(in *Input) []proviso.FactKey {
+	if in.tool == nil || in.Fault != nil || len(in.tool.spoilers) == 0 {
+		return nil
+	}
+	var out []proviso.FactKey
+	v := &sourceView{args: in.Args}
+	for _, s := range in.tool.spoilers {
+		if s.when != nil {
+			// A condition that fails spoils: staleness is the careful side.
+			if holds, _, err := s.when.Eval(v); err == nil && holds == types.False {
+				continue
+			}
+		}
+		fk := proviso.FactKey{Fact: s.fact.name}
+		for _, k := range s.keys {
+			val, _, err := k.Eval(v)
+			if err != nil {
+				break
+			}
+			part, ok := keyPart(val.Value())
+			if !ok {
+				break
+			}
+			fk.Key = append(fk.Key, part)
+		}
+		out = append(out, fk)
+	}
+	return out
+}
+
+// ScopeMoves returns the names of scopes that the event pushes, and whether it pops the scope named top.
+func (p *Policy) ScopeMoves(in *Input, top string) (push []string, pop bool) {
+	for _, s := range p.scopes {
+		for _, m := range s.push {
+			if m.matches(in) {
+				push = append(push, s.name)
+				break
+			}
+		}
+		if s.name != top {
+			continue
+		}
+		for _, m := range s.pop {
+			pop = pop || m.matches(in)
+		}
+	}
+	if lc, ok := in.Event.Body.(*proviso.Lifecycle); ok && lc.Kind == "return" {
+		pop = true
+	}
+	return push, pop
+}
+
+func (m Matcher) matches(in *Input) bool {
+	switch b := in.Event.Body.(type) {
+	case *proviso.Lifecycle:
+		return m.Kind == "handoff" && b.Kind == "handoff" && globMatch(m.Name, b.Name)
+	case *proviso.ToolCall:
+		return m.Kind == "call" && globMatch(m.Name, b.Tool)
+	case *proviso.ToolResult:
+		return m.Kind == "result" && !b.IsError && globMatch(m.Name, in.name)
+	}
+	return false
+}

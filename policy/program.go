@@ -1,0 +1,223 @@
+package policy
+
+import (
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/tree"
+)
+
+// A program is everything that applies to one kind of event: the calls of one tool, the results of one tool, or one point without a tool.
+// Atoms and slots are numbered within it.
+type program struct {
+	point  proviso.Point
+	tool   *tool
+	grants [][]grant // by rank that states grants; within a rank they unite, across ranks they intersect
+	rules  []guardRule
+	atoms  []*atom
+	slots  []*slot
+	// repeated marks atoms that occur more than once over all trees: only these may depend on each other.
+	repeated []bool
+	env      *cel.Env
+	argShape *shape
+	byKey    map[string]int
+	slotKey  map[string]int
+}
+
+// grant is one grant as far as it covers a program.
+type grant struct {
+	agents []string
+	scope  string
+	root   *tree.Node
+	pos    proviso.Pos
+}
+
+// guardRule is one rule as far as it covers a program. It fires where root, which is when ∧ ¬require, is true.
+type guardRule struct {
+	*rule
+	when, require *tree.Node
+	root          *tree.Node
+	sets          []setEdit
+	occurs        map[*tree.Node]string // leaves, as they were written
+}
+
+// rule is what a rule is in every program.
+type rule struct {
+	id      string
+	pack    string
+	rank    Rank
+	clauses []proviso.Clause
+	points  []proviso.Point
+	tools   []string
+	agents  []string
+	scopes  []string // applies only while one of these is on top; empty: always
+	effect  Effect
+	redact  []pattern
+	message Messages
+	hint    string
+	class   proviso.Class
+	mode    Mode
+	lifted  []lift
+	pos     proviso.Pos
+}
+
+// lift is an override of a higher rank that switches the rule off until a time.
+type lift struct {
+	by    string
+	until time.Time
+}
+
+// setEdit is one `set` of an effect, compiled.
+type setEdit struct {
+	path string
+	get  anyGetter
+	prg  cel.Program
+}
+
+// atom is one maximal boolean expression without connectives.
+type atom struct {
+	key      string
+	text     string // as first written
+	native   func(*frame) tree.Set
+	prg      cel.Program // nil where native answers and none was needed yet
+	plan     func() (cel.Program, error)
+	slots    []int
+	question *question
+	confirm  bool
+	inputs   []input
+}
+
+// input is a path that an atom reads, for explanations.
+type input struct {
+	text string
+	get  anyGetter
+}
+
+// slot is one fully indexed look-up of a fact. Equal look-ups of a program are one, and it is resolved once per decision.
+type slot struct {
+	fact *fact
+	keys []strGetter
+	deps []int // slots that the keys are computed from
+	text string
+}
+
+// fact is a compiled fact.
+type fact struct {
+	index     int
+	name      string
+	keys      []KeyPart
+	shape     *shape // nil: each source converts by its tool's schema
+	keepFirst bool
+	sources   []*source
+	spoilers  []*source
+	suppliers []supplierOf
+	clause    []proviso.Clause
+}
+
+func (f *fact) keyNames() []string {
+	out := make([]string, len(f.keys))
+	for i, k := range f.keys {
+		out[i] = k.Name.S
+	}
+	return out
+}
+
+// source extracts a fact from a result, or the keys that a call makes stale, for one tool.
+type source struct {
+	fact  *fact
+	tool  *tool
+	each  cel.Program
+	when  cel.Program
+	keys  []cel.Program
+	value cel.Program
+	shape *shape
+	pos   proviso.Pos
+}
+
+// supplierOf is a read that can supply a fact: which argument takes which part of the key.
+type supplierOf struct {
+	tool  *tool
+	args  map[string]int
+	open  []string
+	typed map[string]string
+}
+
+// question is a compiled judged question.
+type question struct {
+	id      string
+	ask     string
+	about   []Text
+	clauses []proviso.Clause
+}
+
+// tool is a compiled tool.
+type tool struct {
+	decl     Tool
+	args     *shape
+	result   *shape
+	read     bool
+	keys     []string // key arguments for confirmation
+	call     *program
+	answer   *program
+	sources  []*source
+	spoilers []*source
+}
+
+// scope is a compiled scope.
+type scope struct {
+	name      string
+	push, pop []Matcher
+}
+
+// globMatch reports whether the glob matches all of s; * matches any run of characters, and nothing else is special.
+func globMatch(glob, s string) bool {
+	parts := strings.Split(glob, "*")
+	if len(parts) == 1 {
+		return glob == s
+	}
+	if !strings.HasPrefix(s, parts[0]) {
+		return false
+	}
+	s = s[len(parts[0]):]
+	for _, p := range parts[1 : len(parts)-1] {
+		i := strings.Index(s, p)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(p):]
+	}
+	return strings.HasSuffix(s, parts[len(parts)-1])
+}
+
+func anyGlob(globs []Text, s string) bool {
+	for _, g := range globs {
+		if globMatch(g.S, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func texts(ts []Text) []string {
+	out := make([]string, len(ts))
+	for i, t := range ts {
+		out[i] = t.S
+	}
+	return out
+}
+
+// agentsMatch reports whether the globs name the agent; no globs name every agent.
+func agentsMatch(globs []string, agent string) bool {
+	for _, g := range globs {
+		if globMatch(g, agent) {
+			return true
+		}
+	}
+	return len(globs) == 0
+}
+
+var factory = ast.NewExprFactory()
