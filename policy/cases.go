@@ -146,7 +146,7 @@ var wantShape = form[*Want]{fixed(map[string]any{"type": "string", "pattern": `^
 	words := strings.Fields(t.S)
 	outcomes := []string{"allow", "deny", "escalate", "needs_info"}
 	if len(words) == 0 || !contains(outcomes, words[0]) {
-		l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not a decision", t.S), proviso.DidYouMean(strings.Join(words[:min(1, len(words))], ""), outcomes))
+		l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not a decision", t.S), unknownHint(t.S, outcomes))
 		return nil, false
 	}
 	o, _ := proviso.ParseOutcome(words[0])

@@ -97,7 +97,7 @@ func readNotice(l *loader, n *yamlNode, e *Effect) bool {
 var matcherKinds = []string{"handoff", "call", "result"}
 
 var matcherShape = form[Matcher]{
-	fixed(map[string]any{"type": "string", "pattern": `^(handoff|call|result)\((['"]).+\2\)$`}),
+	fixed(map[string]any{"type": "string", "pattern": `^(handoff|call|result)\(('.+'|".+")\)$`}),
 	func(l *loader, n *yamlNode) (Matcher, bool) {
 		t, ok := textShape.read(l, n)
 		if !ok {

@@ -17,9 +17,12 @@ var (
 	packPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 )
 
-// reservedNames cannot name a fact, a let, a question or a table: CEL reserves them, or conditions know them as variables of Proviso.
-var reservedNames = wordSet(`true false null in as break const continue else for function if import let loop package namespace return var void while
-	now tz session data args tool call result text role is_error tools judged item`)
+// The names that cannot be given: those that CEL reserves, those that conditions know as variables of Proviso, and the attributes that every session has.
+var (
+	celReserved     = wordSet("true false null in as break const continue else for function if import let loop package namespace return var void while")
+	variableNames   = wordSet("now tz session data args tool call result text role is_error tools judged item")
+	sessionBuiltins = wordSet("user id turns started")
+)
 
 func wordSet(s string) map[string]bool {
 	out := map[string]bool{}
@@ -30,11 +33,15 @@ func wordSet(s string) map[string]bool {
 }
 
 var (
-	identShape = named("something that conditions use", identPattern.String(), "use letters, digits and _, begin with a letter, and none of the words that conditions reserve", func(s string) bool {
-		return identPattern.MatchString(s) && !reservedNames[s]
+	identShape = named("a name that conditions can use", identPattern.String(), "use letters, digits and _, begin with a letter, and none of the words that conditions know already", func(s string) bool {
+		return identPattern.MatchString(s) && !celReserved[s] && !variableNames[s]
 	})
-	idShape   = named("a rule or a scope", idPattern.String(), "use letters, digits, '-', '_' and '.'", idPattern.MatchString)
-	packShape = named("a pack", packPattern.String(), "use lower-case letters, digits and '-'", packPattern.MatchString)
+	attributeShape = named("a name for a session attribute", identPattern.String(), "use letters, digits and _, begin with a letter, and leave out user, id, turns and started, which every session has", func(s string) bool {
+		return identPattern.MatchString(s) && !celReserved[s] && !sessionBuiltins[s]
+	})
+	keyPartShape = named("a name for a key part", identPattern.String(), "use letters, digits and _, and begin with a letter", identPattern.MatchString)
+	idShape      = named("a name for a rule or a scope", idPattern.String(), "use letters, digits, '-', '_' and '.'", idPattern.MatchString)
+	packShape    = named("a name for a pack", packPattern.String(), "use lower-case letters, digits and '-'", packPattern.MatchString)
 
 	textsShape = oneOrMany(textShape)
 	pointShape = oneOf(pointsByName())
@@ -155,7 +162,7 @@ var factObject = &object[Fact]{
 	name: "fact", doc: "What the session has shown to be true.",
 	props: []prop[Fact]{
 		opt("schema", schemaShape, func(f *Fact) *Schema { return &f.Schema }, "JSON Schema of the fact, inline or {$ref: \"file.json#/pointer\"}; left out: the output schema of the tool."),
-		opt("key", entries(identShape, oneOf(map[string]string{"string": "string", "integer": "integer"}), func(n Text, t string) KeyPart { return KeyPart{n, t} }), func(f *Fact) *[]KeyPart { return &f.Key }, "The parts of the key, in order, at most four."),
+		opt("key", entries(keyPartShape, oneOf(map[string]string{"string": "string", "integer": "integer"}), func(n Text, t string) KeyPart { return KeyPart{n, t} }), func(f *Fact) *[]KeyPart { return &f.Key }, "The parts of the key, in order, at most four."),
 		req("from", listOf(sourceObject("source", "A tool whose result supplies the fact.").form()), func(f *Fact) *[]Source { return &f.From }, "The tools whose results supply the fact."),
 		opt("stale", listOf(sourceObject("stale", "A tool whose release makes the fact stale.").form()), func(f *Fact) *[]Source { return &f.Stale }, "The tools whose release makes the fact stale."),
 		opt("keep", oneOf(map[string]string{"first": "first", "last": "last"}), func(f *Fact) *string { return &f.Keep }, "Which observation counts; default last."),

@@ -34,7 +34,7 @@ var manifestObject = &object[manifestFile]{
 		opt("reads", textsShape, func(m *manifestFile) *[]Text { return &m.pack.Reads }, "Globs of tools that only read."),
 		opt("trusted", textsShape, func(m *manifestFile) *[]Text { return &m.pack.Trusted }, "Globs of tools whose results are trusted."),
 		opt("key_arguments", entries(textShape, listOf(textShape), func(n Text, a []Text) KeyArgs { return KeyArgs{n, a} }), func(m *manifestFile) *[]KeyArgs { return &m.pack.Keys }, "What a proposal must name before the user can confirm the call, by tool."),
-		opt("session", entries(identShape, paramShape, func(n Text, p Param) Param { p.Name = n; return p }), func(m *manifestFile) *[]Param { return &m.pack.Session }, "Session attributes beside user, id, turns and started."),
+		opt("session", entries(attributeShape, paramShape, func(n Text, p Param) Param { p.Name = n; return p }), func(m *manifestFile) *[]Param { return &m.pack.Session }, "Session attributes beside user, id, turns and started."),
 		opt("attach", listOf(attachObject.form()), func(m *manifestFile) *[]Attachment { return &m.pack.Attach }, "Overlays and the agents that they are attached to."),
 	},
 }
@@ -42,7 +42,7 @@ var manifestObject = &object[manifestFile]{
 func text(t Text) string { return t.S }
 
 // zoneShape checks the form only: whether a zone of that name exists is a question to the zone table, which compilation asks.
-var zoneShape = named("a time zone", `^[A-Za-z][A-Za-z0-9_+/-]*$`, "use an IANA name such as America/New_York", func(s string) bool {
+var zoneShape = named("the name of a time zone", `^[A-Za-z][A-Za-z0-9_+/-]*$`, "use an IANA name such as America/New_York", func(s string) bool {
 	return s != "Local" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/-") == ""
 })
 
@@ -61,6 +61,7 @@ var attachObject = &object[Attachment]{
 
 var defaultsObject = &object[Defaults]{
 	name: "defaults", doc: "What holds where no rule speaks, and what errors do.",
+	notes: map[string]string{"tool_call": "tool calls are denied unless granted, which cannot be changed; grant tools: ['*'] to permit all"},
 	props: append(pointDefaults(),
 		opt("on_error", form[map[proviso.Point]proviso.Outcome]{onErrorSchema, readOnError}, func(d *Defaults) *map[proviso.Point]proviso.Outcome { return &d.OnError }, "What an error does, per point; allow is loud."),
 		opt("extra_arguments", oneOf(map[string]string{"allow": "allow", "deny": "deny"}), func(d *Defaults) *string { return &d.Extra }, "Arguments that the tool's schema does not name; default deny."),

@@ -33,9 +33,20 @@ func fixed(schema map[string]any) func(defs) map[string]any {
 	return func(defs) map[string]any { return schema }
 }
 
+// howTo shows how a value of a kind is written.
+var howTo = map[string]string{
+	"a text":             "write a word, or a text in quotes",
+	"an expression":      "write a CEL expression as one text; put it in quotes where it holds ': ' or ' #'",
+	"a list":             "write it like [a, b]",
+	"a map":              "write it like {key: value}",
+	"a map of arguments": "write it like {name: value}",
+	"a JSON Schema":      "write it like {type: string} or {$ref: \"file.json#/pointer\"}",
+	"true or false":      "write true or false",
+}
+
 // wrong reports a value of the wrong kind.
 func (l *loader) wrong(n *yamlNode, want string) {
-	hint := ""
+	hint := howTo[want]
 	if want == "a text" && n.kind >= yamlBool && n.kind <= yamlFloat {
 		hint = "put it in quotes"
 	}
@@ -111,12 +122,12 @@ var durationShape = form[time.Duration]{fixed(map[string]any{"type": "string", "
 	return 0, false
 }}
 
-// named is a text with a fixed alphabet, such as an identifier.
+// named is a text of a fixed form, such as an identifier; what completes "x is not …".
 func named(what, pattern, hint string, valid func(string) bool) form[Text] {
 	return form[Text]{fixed(map[string]any{"type": "string", "pattern": pattern}), func(l *loader, n *yamlNode) (Text, bool) {
 		t, ok := textShape.read(l, n)
 		if ok && !valid(t.S) {
-			l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not a name for %s", t.S, what), hint)
+			l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not %s", t.S, what), hint)
 			return t, false
 		}
 		return t, ok
@@ -136,12 +147,16 @@ func oneOf[V any](values map[string]V) form[V] {
 	}
 	return form[V]{fixed(map[string]any{"enum": enum}), func(l *loader, n *yamlNode) (v V, ok bool) {
 		if n.kind != yamlText {
-			l.fail(n.pos(), CodeValue, fmt.Sprintf("one of %s is wanted here, not %s", strings.Join(names, ", "), n.kind), "")
+			l.fail(n.pos(), CodeValue, fmt.Sprintf("one of %s is wanted here, not %s", strings.Join(names, ", "), n.kind), "write one of these words")
 			return v, false
 		}
 		v, ok = values[n.text]
 		if !ok {
-			l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not one of %s", n.text, strings.Join(names, ", ")), proviso.DidYouMean(n.text, names))
+			hint := "write one of these words"
+			if near := proviso.Nearest(n.text, names); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			l.fail(n.pos(), CodeValue, fmt.Sprintf("%q is not one of %s", n.text, strings.Join(names, ", ")), hint)
 		}
 		return v, ok
 	}}
@@ -269,6 +284,7 @@ type object[T any] struct {
 	place     func(t *T, p proviso.Pos)               // keeps the position, may be nil
 	rest      *rest[T]                                // takes further keys, may be nil
 	finish    func(l *loader, n *yamlNode, t *T) bool // checks what concerns several keys, may be nil
+	notes     map[string]string                       // hints for keys that people expect here and that do not exist
 }
 
 // rest reads the keys of an object that are not fixed.
@@ -322,13 +338,13 @@ func (o *object[T]) read(l *loader, n *yamlNode) (t T, ok bool) {
 // into reads the keys of n into t, which may hold values already.
 func (o *object[T]) into(l *loader, n *yamlNode, t *T) bool {
 	if n.kind != yamlMap {
-		l.wrong(n, "a map with the keys of "+o.name)
+		l.fail(n.pos(), CodeValue, fmt.Sprintf("%s is a map, not %s", o.name, n.kind), "its keys are "+strings.Join(o.names(), ", "))
 		return false
 	}
 	if o.place != nil {
 		o.place(t, n.pos())
 	}
-	all := true
+	all, meant := true, map[string]bool{}
 	for _, f := range n.fields {
 		i := slices.IndexFunc(o.props, func(p prop[T]) bool { return p.name == f.key.text })
 		switch {
@@ -337,14 +353,17 @@ func (o *object[T]) into(l *loader, n *yamlNode, t *T) bool {
 		case o.rest != nil:
 			all = o.rest.read(l, f.key, f.value, t) && all
 		default:
-			l.fail(f.key.pos(), CodeUnknownKey, fmt.Sprintf("unknown key %q in %s", f.key.text, o.name), unknownHint(f.key.text, o.names()))
+			l.fail(f.key.pos(), CodeUnknownKey, fmt.Sprintf("unknown key %q in %s", f.key.text, o.name), o.hint(f.key.text))
+			meant[proviso.Nearest(f.key.text, o.names())] = true
 			all = false
 		}
 	}
 	for _, p := range o.props {
 		if p.required && n.get(p.name) == nil {
-			l.fail(n.pos(), CodeValue, fmt.Sprintf("%s lacks the key %q", o.name, p.name), p.doc)
 			all = false
+			if !meant[p.name] { // a misspelt key has been reported as such
+				l.fail(n.pos(), CodeValue, fmt.Sprintf("%s lacks the key %q", o.name, p.name), "add it: "+strings.ToLower(p.doc[:1])+strings.TrimSuffix(p.doc[1:], "."))
+			}
 		}
 	}
 	if all && o.finish != nil {
@@ -353,10 +372,17 @@ func (o *object[T]) into(l *loader, n *yamlNode, t *T) bool {
 	return all
 }
 
+func (o *object[T]) hint(key string) string {
+	if note := o.notes[key]; note != "" {
+		return note
+	}
+	return unknownHint(key, o.names())
+}
+
 // unknownHint names the nearest key, else all of them.
 func unknownHint(got string, names []string) string {
 	if near := proviso.Nearest(got, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return "the keys are " + strings.Join(names, ", ")
+	return "it is one of " + strings.Join(names, ", ")
 }

@@ -187,9 +187,9 @@ func describeRune(c rune) string {
 // lookAlikes are letters of other scripts that print like ASCII letters in common fonts; chosen from the letters that identifiers use, lower case.
 var lookAlikes = map[rune]rune{
 	'а': 'a', 'α': 'a', 'ɑ': 'a', 'ь': 'b', 'с': 'c', 'ϲ': 'c', 'ԁ': 'd', 'е': 'e', 'є': 'e', 'ε': 'e', 'ɡ': 'g', 'һ': 'h', 'η': 'h', 'н': 'h',
-	'і': 'i', 'ι': 'i', 'ı': 'i', 'ɩ': 'i', 'ј': 'j', 'к': 'k', 'κ': 'k', 'ӏ': 'i', 'м': 'm', 'μ': 'm', 'п': 'n', 'ո': 'n', 'о': 'o', 'ο': 'o', 'σ': 'o', 'օ': 'o',
+	'і': 'i', 'ι': 'i', 'ı': 'i', 'ɩ': 'i', 'ј': 'j', 'к': 'k', 'κ': 'k', 'ӏ': 'l', 'м': 'm', 'μ': 'm', 'п': 'n', 'ո': 'n', 'о': 'o', 'ο': 'o', 'σ': 'o', 'օ': 'o',
 	'р': 'p', 'ρ': 'p', 'ԛ': 'q', 'г': 'r', 'ѕ': 's', 'т': 't', 'τ': 't', 'υ': 'u', 'ս': 'u', 'ѵ': 'v', 'ν': 'v', 'ԝ': 'w', 'ω': 'w', 'х': 'x', 'χ': 'x', 'у': 'y', 'γ': 'y', 'ү': 'y', 'ʐ': 'z', 'ζ': 'z',
-	'0': 'o', '1': 'i', 'l': 'i', '-': '_', '.': '_', '‐': '_', '–': '_', '—': '_',
+	'0': 'o', '1': 'l', '-': '_', '.': '_', '‐': '_', '–': '_', '—': '_',
 }
 
 // nameSkeleton maps names that look alike to one text: compatibility forms, case, invisible characters, look-alike letters.
@@ -205,5 +205,5 @@ func nameSkeleton(name string) string {
 		}
 		b.WriteRune(c)
 	}
-	return strings.ReplaceAll(b.String(), "rn", "m")
+	return b.String()
 }

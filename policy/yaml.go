@@ -22,6 +22,12 @@ const (
 	maxYAMLBytes = 1 << 20
 	maxYAMLDepth = 64
 	maxYAMLNodes = 100_000
+
+	// The parser needs quadratic time for these.
+	maxBlankLines  = 100  // in a row
+	maxBlanks      = 1000 // spaces and tabs in a row
+	maxEmptyValues = 1000 // keys and list entries without a value
+	maxBlockKeys   = 5000 // of one map that is not written in braces
 )
 
 // yamlKind is the kind of a YAML value.
@@ -148,6 +154,7 @@ type yamlFile struct {
 	name  string
 	text  string
 	lines []int
+	last  struct{ line, column, off int } // where the place asked for last is, since counting characters of one long line again and again is slow
 }
 
 func newYAMLFile(name string, b []byte) *yamlFile {
@@ -175,11 +182,15 @@ func (s *yamlFile) offset(p *token.Position) int {
 	if p.Line > len(s.lines) {
 		return len(s.text)
 	}
-	off := s.lines[p.Line-1]
-	for c := 1; c < p.Column && off < len(s.text) && s.text[off] != '\n'; c++ {
+	column, off := 1, s.lines[p.Line-1]
+	if s.last.line == p.Line && s.last.column <= p.Column {
+		column, off = s.last.column, s.last.off
+	}
+	for ; column < p.Column && off < len(s.text) && s.text[off] != '\n'; column++ {
 		_, w := utf8.DecodeRuneInString(s.text[off:])
 		off += w
 	}
+	s.last.line, s.last.column, s.last.off = p.Line, column, off
 	return off
 }
 
@@ -195,6 +206,9 @@ func parseYAML(name string, b []byte) (root *yamlNode, ds proviso.Diagnostics) {
 	}
 	if off, msg := badText(src.text); msg != "" {
 		return fail(off, CodeSyntax, msg, "save the file as UTF-8 text")
+	}
+	if off := blankRun(src.text); off >= 0 {
+		return fail(off, CodeLimit, fmt.Sprintf("more than %d blank lines, or %d blanks, in a row", maxBlankLines, maxBlanks), "delete them")
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -244,31 +258,49 @@ func badText(s string) (off int, msg string) {
 	return 0, ""
 }
 
-// bannedTokens are features that hide what a file says, or let a small file grow without bound.
-var bannedTokens = map[token.Type]string{
-	token.AnchorType:      "anchors (&name)",
-	token.AliasType:       "aliases (*name)",
-	token.MergeKeyType:    "merge keys (<<)",
-	token.TagType:         "tags (!name)",
-	token.DirectiveType:   "directives (%NAME)",
-	token.MappingKeyType:  "complex keys (?)",
-	token.DocumentEndType: "document ends (...)",
+// blankRun finds a run of too many blank lines or blanks; -1 where there is none.
+func blankRun(s string) int {
+	lines, blanks, start := 0, 0, 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\n':
+			lines, blanks = lines+1, 0
+		case ' ', '\t':
+			blanks++
+		default:
+			lines, blanks, start = 0, 0, i
+		}
+		if lines > maxBlankLines || blanks > maxBlanks {
+			return start
+		}
+	}
+	return -1
 }
+
+// bannedTokens are features that hide what a file says, or let a small file grow without bound.
+var bannedTokens = map[token.Type]struct{ what, hint string }{
+	token.AnchorType:      {"anchors (&name)", "write the value out, or put it in quotes if it is a text"},
+	token.AliasType:       {"aliases (*name)", "write the value out, or put it in quotes if it is a text"},
+	token.MergeKeyType:    {"merge keys (<<)", "write the keys out"},
+	token.TagType:         {"tags (!name)", "leave the tag out, or put the value in quotes if it is a text"},
+	token.DirectiveType:   {"directives (%NAME)", "leave the line out"},
+	token.MappingKeyType:  {"complex keys (?)", "write key: value"},
+	token.DocumentEndType: {"document ends (...)", "leave the line out"},
+}
+
+// blockColumn is a block collection that is being read, and how many entries it has so far.
+type blockColumn struct{ column, entries int }
 
 // scanTokens refuses what must not reach the recursive parser: banned features, too much depth, too many values.
 func scanTokens(src *yamlFile, tokens token.Tokens) proviso.Diagnostics {
 	fail := func(t *token.Token, code, msg, hint string) proviso.Diagnostics {
 		return proviso.Diagnostics{{Pos: src.pos(src.offset(t.Position)), Code: code, Msg: msg, Hint: hint}}
 	}
-	var columns []int // of the open block collections
-	flow, nodes, content := 0, 0, false
+	var open []blockColumn
+	flow, nodes, empty, content := 0, 0, 0, false
 	for _, t := range tokens {
-		if what, banned := bannedTokens[t.Type]; banned {
-			hint := "write the value out"
-			if t.Type == token.AliasType || t.Type == token.TagType || t.Type == token.AnchorType {
-				hint = "write the value out, or put it in quotes if it is a text"
-			}
-			return fail(t, CodeYAMLFeature, what+" are not allowed in a pack", hint)
+		if b, banned := bannedTokens[t.Type]; banned {
+			return fail(t, CodeYAMLFeature, b.what+" are not allowed in a pack", b.hint)
 		}
 		switch t.Type {
 		case token.InvalidType:
@@ -293,15 +325,24 @@ func scanTokens(src *yamlFile, tokens token.Tokens) proviso.Diagnostics {
 			if t.Type == token.MappingValueType && t.Prev != nil {
 				col = t.Prev.Position.Column
 			}
-			for len(columns) > 0 && columns[len(columns)-1] > col {
-				columns = columns[:len(columns)-1]
+			for len(open) > 0 && open[len(open)-1].column > col {
+				open = open[:len(open)-1]
 			}
-			if len(columns) == 0 || columns[len(columns)-1] < col {
-				columns = append(columns, col)
+			if len(open) == 0 || open[len(open)-1].column < col {
+				open = append(open, blockColumn{column: col})
+			}
+			top := &open[len(open)-1]
+			if top.entries++; t.Type == token.MappingValueType && top.entries > maxBlockKeys {
+				return fail(t, CodeLimit, fmt.Sprintf("more than %d keys in one map", maxBlockKeys), "write it as JSON, or as a list")
 			}
 		}
 		content = true
-		if len(columns)+flow > maxYAMLDepth {
+		if isEmptyValue(t) {
+			if empty++; empty > maxEmptyValues {
+				return fail(t, CodeLimit, fmt.Sprintf("more than %d keys or list entries without a value", maxEmptyValues), "give them a value, or leave them out")
+			}
+		}
+		if len(open)+flow > maxYAMLDepth {
 			return fail(t, CodeLimit, fmt.Sprintf("nested deeper than %d levels", maxYAMLDepth), "flatten the structure")
 		}
 		if nodes++; nodes > 4*maxYAMLNodes {
@@ -309,6 +350,28 @@ func scanTokens(src *yamlFile, tokens token.Tokens) proviso.Diagnostics {
 		}
 	}
 	return nil
+}
+
+// isEmptyValue reports whether t is the ':' or '-' of an entry that may have no value: what follows does not stand behind it on its line, nor deeper below.
+func isEmptyValue(t *token.Token) bool {
+	if t.Type != token.MappingValueType && t.Type != token.SequenceEntryType {
+		return false
+	}
+	next := t.Next
+	for next != nil && next.Type == token.CommentType {
+		next = next.Next
+	}
+	switch {
+	case next == nil:
+		return true
+	case next.Type == token.CollectEntryType, next.Type == token.MappingEndType, next.Type == token.SequenceEndType:
+		return true
+	case next.Position.Line == t.Position.Line:
+		return false
+	case t.Type == token.MappingValueType && t.Prev != nil:
+		return next.Position.Column < t.Prev.Position.Column || next.Position.Column == t.Prev.Position.Column && next.Type != token.SequenceEntryType
+	}
+	return next.Position.Column <= t.Position.Column
 }
 
 // yamlReader turns the parser's tree into nodes.
