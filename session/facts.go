@@ -1,0 +1,228 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
+)
+
+// facts holds the entries of every fact. It implements policy.Facts.
+type facts struct {
+	index  map[string]int
+	tables []table
+	// marks are the entries that a call in flight makes stale, and those whose call ended while calls released before still are in flight:
+	// what these read may be older than the effect.
+	marks []mark
+	// floor is the release up to which the results of calls supply nothing any more, because their marks had to be forgotten.
+	floor uint64
+	// overrun is set where the calls in flight alone make more entries stale than can be kept track of.
+	overrun bool
+}
+
+// table holds one fact: a tree with a level for each part of the key.
+type table struct {
+	name      string
+	depth     int
+	keepFirst bool
+	root      level
+	n         int
+	full      bool
+}
+
+// level is an entry, or the entries below one part of a key.
+type level struct {
+	kids  map[string]*level
+	val   any
+	err   string
+	state policy.FactState
+}
+
+// mark says that the entries at and below key are stale from the release of the call owner until the event end; 0 while the call is in flight.
+type mark struct {
+	fact  int
+	key   []string
+	owner uint64
+	end   uint64
+}
+
+// maxMarks bounds the marks that are kept for calls that never end.
+const maxMarks = 4096
+
+func (f *facts) init(infos []policy.FactInfo) {
+	f.index = make(map[string]int, len(infos))
+	f.tables = make([]table, len(infos))
+	for i, info := range infos {
+		f.index[info.Name] = i
+		f.tables[i] = table{name: info.Name, depth: len(info.Keys), keepFirst: info.KeepFirst}
+	}
+}
+
+// Fact returns the entry of a fact. An entry that a full table may have lost is in error.
+func (f *facts) Fact(i int, key policy.Key) (any, policy.FactState) {
+	if i < 0 || i >= len(f.tables) {
+		return nil, policy.Unobserved
+	}
+	t := &f.tables[i]
+	l := &t.root
+	for _, part := range key.Part[:key.N] {
+		if l = l.kids[part]; l == nil {
+			if t.full {
+				return nil, policy.Broken
+			}
+			return nil, policy.Unobserved
+		}
+	}
+	return l.val, l.state
+}
+
+// observe enters a fact that the result of the call released at event seq supplies.
+func (f *facts) observe(v proviso.FactValue, seq uint64) {
+	i, ok := f.index[v.Fact]
+	if !ok || len(v.Key) != f.tables[i].depth || seq <= f.floor {
+		return
+	}
+	for _, m := range f.marks {
+		if m.owner != seq && (m.end == 0 || m.end > seq) && m.covers(i, v.Key) {
+			return
+		}
+	}
+	t := &f.tables[i]
+	if t.n >= MaxEntries && t.find(v.Key) == nil {
+		t.full = true
+		return
+	}
+	l := &t.root
+	for _, part := range v.Key {
+		if l.kids == nil {
+			l.kids = map[string]*level{}
+		}
+		next := l.kids[part]
+		if next == nil {
+			next = &level{}
+			l.kids[part] = next
+		}
+		l = next
+	}
+	if l.state == policy.Unobserved {
+		t.n++
+	} else if t.keepFirst {
+		return
+	}
+	l.val, l.err, l.state = v.Value, v.Err, policy.Observed
+	if v.Err != "" {
+		l.val, l.state = nil, policy.Broken
+	}
+}
+
+func (t *table) find(key []string) *level {
+	l := &t.root
+	for _, part := range key {
+		if l = l.kids[part]; l == nil {
+			return nil
+		}
+	}
+	return l
+}
+
+// spoil forgets the entries at and below a key. Until the result of the call owner they can only be observed by that result.
+func (f *facts) spoil(k proviso.FactKey, owner uint64) {
+	i, ok := f.index[k.Fact]
+	if !ok || len(k.Key) > f.tables[i].depth {
+		return
+	}
+	f.marks = append(f.marks, mark{fact: i, key: k.Key, owner: owner})
+	if len(f.marks) > maxMarks {
+		f.forget(owner)
+	}
+	t := &f.tables[i]
+	t.n -= t.root.remove(k.Key)
+}
+
+// forget gives up the marks of calls that ended, and with them whatever calls released up to now could still tell.
+func (f *facts) forget(now uint64) {
+	f.floor = now
+	f.marks = slices.DeleteFunc(f.marks, func(m mark) bool { return m.end != 0 })
+	f.overrun = len(f.marks) > maxMarks
+}
+
+// remove forgets what is at and below key, unlinks levels that become empty, and returns how many entries there were.
+func (l *level) remove(key []string) int {
+	if len(key) == 0 {
+		n := l.count()
+		*l = level{}
+		return n
+	}
+	kid := l.kids[key[0]]
+	if kid == nil {
+		return 0
+	}
+	n := kid.remove(key[1:])
+	if kid.state == policy.Unobserved && len(kid.kids) == 0 {
+		delete(l.kids, key[0])
+	}
+	return n
+}
+
+func (l *level) count() int {
+	n := 0
+	if l.state != policy.Unobserved {
+		n = 1
+	}
+	for _, k := range l.kids {
+		n += k.count()
+	}
+	return n
+}
+
+// settled ends the marks of a call whose result is event end, and forgets marks that no call in flight is older than.
+func (f *facts) settled(owner, end uint64, cs *calls) {
+	if len(f.marks) == 0 {
+		return
+	}
+	oldest := cs.oldest(^uint64(0))
+	kept := f.marks[:0]
+	for _, m := range f.marks {
+		if m.owner == owner {
+			m.end = end
+		}
+		if m.end == 0 || m.end > oldest {
+			kept = append(kept, m)
+		}
+	}
+	f.marks = kept
+}
+
+func (m *mark) covers(fact int, key []string) bool {
+	if m.fact != fact || len(m.key) > len(key) {
+		return false
+	}
+	for i, part := range m.key {
+		if key[i] != part {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *facts) faults() []proviso.Fault {
+	var out []proviso.Fault
+	if f.overrun {
+		out = append(out, *f.fault())
+	}
+	for _, t := range f.tables {
+		if t.full {
+			out = append(out, proviso.Fault{Code: CodeFactsFull, Expr: t.name, Msg: fmt.Sprintf("fact %s has more than %d entries; those beyond are in error", t.name, MaxEntries), Hint: "start a new session"})
+		}
+	}
+	return out
+}
+
+// fault is why no more calls can be kept account of, nil where they can.
+func (f *facts) fault() *proviso.Fault {
+	if !f.overrun {
+		return nil
+	}
+	return &proviso.Fault{Code: CodeFull, Msg: fmt.Sprintf("calls in flight make more than %d entries of facts stale", maxMarks), Hint: "report the results of earlier calls first"}
+}

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
+)
+
+// transcript is what a client knows of the conversation, as digests: the messages, calls and results in order.
+type transcript struct {
+	entries []entry
+	cut     bool // older entries were dropped
+	buf     []byte
+}
+
+type entry struct {
+	digest digest
+	// optional entries need not come back: what was denied, and results that nobody asked for.
+	optional bool
+	// keyed entries carry a call id; they are found by it, whatever their order.
+	keyed bool
+}
+
+type digest [16]byte
+
+// add notes an applied event. A client knows its own input and results as it sent them, and calls and outputs as they were forwarded to it.
+func (t *transcript) add(ev *proviso.Event, sent *policy.Input) {
+	optional := sent == nil
+	if _, isResult := ev.Body.(*proviso.ToolResult); isResult {
+		optional = false
+	} else if sent != nil && ev.Point != proviso.Input {
+		ev = sent.Event
+	}
+	d, keyed, ok := t.digest(ev)
+	if !ok {
+		return
+	}
+	t.entries = append(t.entries, entry{d, optional, keyed})
+	if len(t.entries) > MaxKnown {
+		t.entries = append(t.entries[:0], t.entries[MaxKnown/2:]...)
+		t.cut = true
+	}
+}
+
+// digest identifies what a client resends of an event; ok is false for events that no transcript has.
+func (t *transcript) digest(ev *proviso.Event) (d digest, keyed, ok bool) {
+	b := t.buf[:0]
+	field := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	switch x := ev.Body.(type) {
+	case *proviso.Message:
+		b = append(b, 'm')
+		field(string(x.Role))
+		field(strings.TrimSpace(x.Text))
+	case *proviso.ToolCall:
+		b = append(b, 'c')
+		field(x.ID)
+		field(x.Tool)
+		b = appendCompact(b, x.Args)
+		keyed = x.ID != ""
+	case *proviso.ToolResult:
+		b = append(b, 'r')
+		field(x.CallID)
+		field(strings.TrimSpace(x.Text))
+		b = appendCompact(b, x.Content)
+		keyed = x.CallID != ""
+	default:
+		return d, false, false
+	}
+	t.buf = b
+	sum := sha256.Sum256(b)
+	copy(d[:], sum[:])
+	return d, keyed, true
+}
+
+// appendCompact leaves out the spaces of JSON text, which clients do not keep.
+func appendCompact(b []byte, j proviso.JSON) []byte {
+	quoted, escaped := false, false
+	for _, c := range j {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ' ' || c == '\n' || c == '\t' || c == '\r'):
+			continue
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// Resync compares a transcript that a client sent as a whole with what was recorded, and returns the events that are new: those behind the last one that is known.
+// changed tells that the known part differs from what was recorded, and the next Record will say so too. Known messages are never taken for new ones, so that an old agreement cannot count twice.
+// Only messages, calls and results are compared; the events' numbers and times are not. Calls and results with an id are found by it in any order.
+// After more than MaxKnown entries every resent transcript counts as changed, because its beginning cannot be compared any more.
+func (s *State) Resync(events []proviso.Event) (fresh []proviso.Event, changed bool) {
+	t := &s.known
+	keyed, wanted := t.keyed()
+	digests := make([]digest, len(events))
+	matched := make([]bool, len(events))
+	last, at := -1, 0
+	for i := range events {
+		d, hasID, ok := t.digest(&events[i])
+		digests[i] = d
+		switch {
+		case !ok:
+			matched[i] = true
+			continue
+		case hasID:
+			if matched[i] = keyed[d] > 0; matched[i] {
+				keyed[d]--
+				wanted[d]--
+			}
+		default:
+			if n := t.next(at, d); n >= 0 {
+				matched[i], at = true, n+1
+			}
+		}
+		if matched[i] {
+			last = i
+		}
+	}
+	changed = t.cut
+	for _, n := range wanted {
+		changed = changed || n > 0
+	}
+	if i, missing := t.anchor(at, digests); missing {
+		last, changed = max(last, i), true
+	}
+	for i := range last {
+		changed = changed || !matched[i]
+	}
+	s.changed = s.changed || changed
+	return events[last+1:], changed
+}
+
+// keyed counts the entries with an id: all of them, and those that have to come back.
+func (t *transcript) keyed() (all, wanted map[digest]int) {
+	all, wanted = map[digest]int{}, map[digest]int{}
+	for _, e := range t.entries {
+		if e.keyed {
+			all[e.digest]++
+			if !e.optional {
+				wanted[e.digest]++
+			}
+		}
+	}
+	return all, wanted
+}
+
+// next finds the digest among the entries without an id, from one on and past optional ones; -1 where another one has to come first.
+func (t *transcript) next(at int, d digest) int {
+	for ; at < len(t.entries); at++ {
+		e := &t.entries[at]
+		switch {
+		case e.keyed:
+		case e.digest == d:
+			return at
+		case !e.optional:
+			return -1
+		}
+	}
+	return -1
+}
+
+// anchor tells whether entries without an id are missing from at on, and where the last of them that came back stands in the transcript; -1 for none.
+func (t *transcript) anchor(at int, digests []digest) (last int, missing bool) {
+	open := map[digest]bool{}
+	for _, e := range t.entries[at:] {
+		if !e.keyed {
+			open[e.digest] = true
+			missing = missing || !e.optional
+		}
+	}
+	for last = len(digests) - 1; last >= 0 && !open[digests[last]]; last-- {
+	}
+	return last, missing
+}

@@ -1,0 +1,52 @@
+package session
+
+import (
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
+)
+
+// Rules is what a session asks of a policy; *policy.Policy satisfies it. All of it is pure, so that folding the same records twice gives the same state.
+type Rules interface {
+	// Digest identifies the policy; a record of another digest is read anew with this one.
+	Digest() string
+	Facts() []policy.FactInfo
+	Queries() []policy.Query
+	// Now is the time that decisions about an event of time t use.
+	Now(t time.Time) time.Time
+	// SessionDefaults returns the declared session attributes that have a default, and SessionValue converts one to its declared type.
+	SessionDefaults() map[string]any
+	SessionValue(name string, v any) (any, error)
+	Bind(ev *proviso.Event, call *policy.Input) *policy.Input
+	Observe(in *policy.Input) []proviso.FactValue
+	Spoils(in *policy.Input) []proviso.FactKey
+	KeyArguments(in *policy.Input) map[string][]any
+	ScopeMoves(in *policy.Input, top string) (push []string, pop bool)
+}
+
+// The codes of what a session finds wrong.
+const (
+	CodeNoPolicy  = "PV501" // a session without a policy
+	CodeCallID    = "PV502" // a call whose id is in flight already
+	CodeFull      = "PV503" // a session that reached one of its limits
+	CodeFactsFull = "PV504" // a fact with more entries than are kept
+	CodeFold      = "PV505" // a record that does not follow the one before
+	CodeSnapshot  = "PV506" // a snapshot that cannot be restored
+	CodeEdit      = "PV507" // an edit that does not fit the body
+)
+
+// The bounds on what one session keeps; together they hold it below some 64 MB at the very worst, and an ordinary session takes a few kB.
+// What happens at a bound never widens a decision: entries of a fact beyond MaxEntries are in error, further calls are denied with PV503 where counting would no longer be exact, and forgotten messages only forget consent.
+const (
+	MaxEntries  = 65536   // entries of one fact
+	MaxOpen     = 1024    // calls in flight
+	MaxSeries   = 65536   // different filter values over all queries
+	MaxPoints   = 262144  // events in all windows together
+	MaxMessages = 64      // messages that a consent may rest on
+	MaxText     = 16384   // bytes of one message that are kept
+	MaxTalk     = 1 << 18 // bytes of all messages together
+	MaxAnswers  = 1024    // answers to judged questions
+	MaxScopes   = 64      // scopes on the stack
+	MaxKnown    = 65536   // transcript entries that a resent transcript is compared with
+)
