@@ -367,6 +367,10 @@ func (c *compiler) environment(reg *types.Registry) bool {
 	opts = append(opts, builtin.Options()...)
 	opts = append(opts, frameOptions()...)
 	for _, f := range c.p.facts {
+		if reservedNames[f.name] {
+			c.diag(c.factPacks[f.name].Name.Pos, codeConflict, fmt.Sprintf("a fact cannot be called %q: conditions have a variable of that name", f.name), "rename the fact")
+			return false
+		}
 		t := types.DynType
 		if f.shape != nil {
 			t = f.shape.typ
@@ -394,6 +398,10 @@ func (c *compiler) environment(reg *types.Registry) bool {
 	c.base = env
 	return true
 }
+
+// reservedNames are the variables of conditions, which facts may not hide.
+var reservedNames = map[string]bool{"args": true, "call": true, "data": true, "is_error": true, "item": true, "judged": true, "now": true, "result": true,
+	"role": true, "session": true, "text": true, "tool": true, "tools": true, "tz": true}
 
 func (c *compiler) queryNumber(q Query) int64 {
 	key := fmt.Sprintf("%q %q %q %s %d", q.Tools, q.Filter, q.Field, q.Phase, q.Within)
@@ -557,13 +565,7 @@ func pointVariables(pt proviso.Point, t *tool) []cel.EnvOption {
 }
 
 func (c *compiler) program(pt proviso.Point, t *tool) *program {
-	prog := &program{point: pt, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}}
-	env, err := c.base.Extend(pointVariables(pt, t)...)
-	if err != nil {
-		c.diag(proviso.Pos{File: "rules.yaml"}, codeConflict, "a fact has the name of a variable: "+err.Error(), "rename the fact")
-		return prog
-	}
-	prog.env = env
+	prog := &program{point: pt, tool: t, vars: pointVariables(pt, t), byKey: map[string]int{}, slotKey: map[string]int{}}
 	u := &unit{c: c, prog: prog}
 	if t != nil {
 		u.tool = t.decl.Name
@@ -655,6 +657,18 @@ func (c *compiler) grants(u *unit) {
 			}
 		}
 	}
+}
+
+// env returns the environment of the program. Most programs of a large pack have no expression at all and never need one.
+func (u *unit) env() *cel.Env {
+	if u.prog.env == nil {
+		env, err := u.c.base.Extend(u.prog.vars...)
+		if err != nil { // unreachable: names that clash were refused in declareFacts
+			panic(err)
+		}
+		u.prog.env = env
+	}
+	return u.prog.env
 }
 
 // checkTree applies the checks of facts to every leaf.
@@ -755,7 +769,7 @@ func (u *unit) setEdit(s Let, present paths) (setEdit, bool) {
 
 // programGetter evaluates any expression by CEL.
 func (u *unit) programGetter(x *checked, e interface{ ID() int64 }) anyGetter {
-	prg, err := u.prog.env.PlanProgram(x.ast, cel.EvalOptions(cel.OptOptimize))
+	prg, err := u.env().PlanProgram(x.ast, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		u.c.diag(x.text.Pos, codeConstant, plainMessage(err.Error()), "")
 		return nil

@@ -57,7 +57,7 @@ func (u *unit) expressionWith(t Text, doubles map[int64]bool) (*checked, bool) {
 		u.c.diag(t.Pos, codeCEL, "empty expression", "write a CEL expression, such as args.amount <= 100.0")
 		return nil, false
 	}
-	parsed, iss := u.prog.env.Parse(t.S)
+	parsed, iss := u.env().Parse(t.S)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
 			u.c.diag(t.At(offsetOf(t.S, e.Location)), codeCEL, "syntax: "+plainMessage(e.Message), "conditions are CEL expressions")
@@ -73,7 +73,7 @@ func (u *unit) expressionWith(t Text, doubles map[int64]bool) (*checked, bool) {
 	}
 	promote(native.Expr(), doubles)
 	u.c.prov.asked = map[string][]string{}
-	out, iss := u.prog.env.Check(parsed)
+	out, iss := u.env().Check(parsed)
 	if iss.Err() == nil {
 		x.ast = out.NativeRep()
 		return x, u.checkFilters(x)
@@ -285,7 +285,7 @@ func (in *inliner) replace(e ast.Expr, t Text, stack []string) bool {
 			return false
 		}
 	}
-	parsed, iss := in.u.prog.env.Parse(t.S)
+	parsed, iss := in.u.env().Parse(t.S)
 	if iss.Err() != nil {
 		for _, err := range iss.Errors() {
 			in.u.c.diag(t.At(offsetOf(t.S, err.Location)), codeCEL, fmt.Sprintf("let %s: syntax: %s", name, plainMessage(err.Message)), "conditions are CEL expressions")

@@ -333,10 +333,10 @@ func (m *factMap) Get(k celref.Val) celref.Val {
 // Contains is always true: that an entry was not observed does not mean that it does not exist.
 func (m *factMap) Contains(k celref.Val) celref.Val { return celUnknown }
 
-func (m *factMap) Type() celref.Type        { return types.MapType }
-func (m *factMap) Value() any            { return m }
+func (m *factMap) Type() celref.Type           { return types.MapType }
+func (m *factMap) Value() any                  { return m }
 func (m *factMap) Equal(celref.Val) celref.Val { return celUnknown }
-func (m *factMap) Size() celref.Val         { return celUnknown }
+func (m *factMap) Size() celref.Val            { return celUnknown }
 func (m *factMap) Iterator() traits.Iterator {
 	return types.NewStringList(types.DefaultTypeAdapter, nil).Iterator()
 }
@@ -351,8 +351,8 @@ func (m *factMap) ConvertToNative(reflect.Type) (any, error) {
 
 var frameType = types.NewOpaqueType("proviso.call")
 
-func (f *frame) Type() celref.Type          { return frameType }
-func (f *frame) Value() any              { return f }
+func (f *frame) Type() celref.Type             { return frameType }
+func (f *frame) Value() any                    { return f }
 func (f *frame) Equal(o celref.Val) celref.Val { return types.Bool(o == celref.Val(f)) }
 func (f *frame) ConvertToType(celref.Type) celref.Val {
 	return types.NewErr("call cannot be converted")

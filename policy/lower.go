@@ -631,7 +631,7 @@ func (u *unit) bounded(x *checked, e ast.Expr, a *atom) bool {
 	if err != nil || est.Max > trustCost {
 		opts = append(opts, cel.CostLimit(runCost))
 	}
-	env := u.prog.env
+	env := u.env()
 	a.plan = func() (cel.Program, error) { return env.PlanProgram(sub, opts...) }
 	return true
 }

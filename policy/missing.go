@@ -14,24 +14,16 @@ import (
 // needInfo fills in a decision that several outcomes are possible for.
 func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decision) {
 	b := &missingList{f: f, at: map[string]int{}}
-	best := s.highest()
-	f.eachGrant(func(g *grant) {
-		b.waiting(tree.Missing(g.root, f.grantErr(), f.atomSet, relevant, nil), grantRule, nil)
-	})
-	for i := range f.prog.rules {
-		r := &f.prog.rules[i]
-		// A rule that is no stricter than what is certain anyway cannot change the outcome.
-		if r.mode != Enforce || r.effect.Outcome >= best || !f.takesPart(r) {
-			continue
-		}
-		atoms := tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, nil)
-		if len(atoms) == 0 {
-			continue
+	f.waiting(s, relevant, func(r *guardRule, atoms []int) {
+		if r == nil {
+			b.waiting(atoms, grantRule, nil)
+			return
 		}
 		b.waiting(atoms, r.id, r.clauses)
-		d.Reasons = append(d.Reasons, proviso.Reason{Rule: r.id, Outcome: r.effect.Outcome, Clauses: r.clauses, Because: f.because(r),
-			Agent: r.message.Agent, User: r.message.User, Auditor: r.message.Auditor, Class: proviso.NeedsInfo, Hint: r.hint, Pos: r.pos})
-	}
+		reason := f.reason(r)
+		reason.Class = proviso.NeedsInfo
+		d.Reasons = append(d.Reasons, reason)
+	})
 	d.Missing = b.ordered()
 	d.Outcome = proviso.NeedInfo
 	switch {
@@ -47,6 +39,31 @@ func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decisio
 	if len(d.Reasons) == 0 {
 		d.Reasons = []proviso.Reason{{Rule: grantRule, Outcome: proviso.Deny, Class: proviso.NeedsInfo, Because: f.grantCauses()}}
 	}
+}
+
+// waiting visits every grant (r nil) and rule that can still change the outcome, with the open atoms that it waits for, in the order of evidence.
+func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guardRule, atoms []int)) {
+	f.eachGrant(func(g *grant) {
+		if atoms := tree.Missing(g.root, f.grantErr(), f.atomSet, relevant, nil); len(atoms) > 0 && f.grantValues() == tree.Open {
+			visit(nil, atoms)
+		}
+	})
+	for i := range f.prog.rules {
+		r := &f.prog.rules[i]
+		// A rule that is no stricter than what is certain anyway cannot change the outcome.
+		if r.mode != Enforce || r.effect.Outcome >= s.highest() || !f.takesPart(r) {
+			continue
+		}
+		if atoms := tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, nil); len(atoms) > 0 {
+			visit(r, atoms)
+		}
+	}
+}
+
+// missingAtoms lists the atoms that a decision waits for.
+func (f *frame) missingAtoms(s outcomes, relevant func(int) bool) (out []int) {
+	f.waiting(s, relevant, func(_ *guardRule, atoms []int) { out = append(out, atoms...) })
+	return out
 }
 
 func obtainable(ms []proviso.Missing) bool {

@@ -187,11 +187,13 @@ func typed[T any](g anyGetter) func(*frame) (T, state) {
 	}
 }
 
+// kind is the kind of value that the checker promised. A nullable value promises nothing, and is left to CEL.
 func (u *unit) kind(x *checked, e ast.Expr) types.Kind {
-	if t := x.ast.GetType(e.ID()); t != nil {
-		return t.Kind()
+	t := x.ast.GetType(e.ID())
+	if t == nil || t.Kind() != types.NullTypeKind && t.Kind() != types.StructKind && t.Kind() != types.TimestampKind && t.Kind() != types.DurationKind && t.IsAssignableType(types.NullType) {
+		return types.DynKind
 	}
-	return types.DynKind
+	return t.Kind()
 }
 
 func (u *unit) strGetter(x *checked, e ast.Expr) strGetter {

@@ -22,8 +22,8 @@ type program struct {
 	slots  []*slot
 	// repeated marks atoms that occur more than once over all trees: only these may depend on each other.
 	repeated []bool
-	env      *cel.Env
-	argShape *shape
+	env      *cel.Env // made when the first expression needs it
+	vars     []cel.EnvOption
 	byKey    map[string]int
 	slotKey  map[string]int
 }

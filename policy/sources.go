@@ -126,12 +126,8 @@ func (c *compiler) source(f *fact, s Source, t *tool, supplies bool) (*source, b
 		}
 		vars = append(vars, cel.Variable("result", res), cel.Variable("item", cel.DynType))
 	}
-	env, err := c.base.Extend(vars...)
-	if err != nil { // unreachable: facts named args, result or item were refused when the programs were built
-		c.diag(s.Pos, codeSource, err.Error(), "")
-		return nil, false
-	}
-	u := &unit{c: c, prog: &program{env: env, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}}, tool: t.decl.Name}
+	u := &unit{c: c, prog: &program{vars: vars, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}}, tool: t.decl.Name}
+	env := u.env()
 	out := &source{fact: f, tool: t, shape: f.shape, pos: s.Pos}
 	ok := true
 	compile := func(x *Text, into *cel.Program) *checked {
