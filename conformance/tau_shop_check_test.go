@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,4 +56,46 @@ func canonical(t *testing.T, raw []byte) string {
 	v, err := proviso.DecodeResultJSON(raw)
 	must(t, err)
 	return string(proviso.CanonicalJSON(v))
+}
+
+// Making mutants leaves the gold write and its database as they are, gives the same mutant every time, and every kind finds writes to work on.
+func TestTauMutantsAreMade(t *testing.T) {
+	src := tauSources[0]
+	s := readStock(t, src.db)
+	made := map[string]int{}
+	for _, k := range readTasks(t, src.name, s) {
+		db := s.open()
+		for _, w := range k.calls {
+			if !w.write() {
+				continue
+			}
+			args, before := string(encode(t, w.Args)), db.clone()
+			for _, kind := range mutations {
+				if !slices.Contains(kind.tools, w.Name) {
+					continue
+				}
+				m, twin := newMutant(t, k, w, db), newMutant(t, k, w, db)
+				if !kind.make(m) {
+					continue
+				}
+				made[kind.name]++
+				if !kind.make(twin) || string(encode(t, m.args)) != string(encode(t, twin.args)) {
+					t.Errorf("%s: not the same twice: %s and %s", kind.name, encode(t, m.args), encode(t, twin.args))
+				}
+			}
+			if now := string(encode(t, w.Args)); now != args {
+				t.Fatalf("task %s call %d: its arguments were changed from %s to %s", k.id, w.I, args, now)
+			}
+			if !reflect.DeepEqual(db, before) {
+				t.Fatalf("task %s call %d: its database was changed", k.id, w.I)
+			}
+			db.write(t, w)
+		}
+	}
+	for _, kind := range mutations {
+		if made[kind.name] == 0 {
+			t.Errorf("%s: no mutant of %s", kind.name, src.name)
+		}
+		t.Logf("%4d %s", made[kind.name], kind.name)
+	}
 }

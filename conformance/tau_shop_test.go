@@ -64,6 +64,7 @@ type stock struct {
 	orders, users, products map[string]json.RawMessage
 	emails, names           map[string]string // folded e-mail address, or folded name and postal code → user id
 	parsed                  map[string]product
+	parsedOrders            map[string]order
 	productIDs, userIDs     []string
 	orderIDs                []string
 }
@@ -76,7 +77,7 @@ type shop struct {
 
 func readStock(t testing.TB, rel string) *stock {
 	t.Helper()
-	s := &stock{emails: map[string]string{}, names: map[string]string{}, parsed: map[string]product{}}
+	s := &stock{emails: map[string]string{}, names: map[string]string{}, parsed: map[string]product{}, parsedOrders: map[string]order{}}
 	testkit.Lines(t, rel, func(line []byte) {
 		var db struct{ Orders, Users, Products map[string]json.RawMessage }
 		must(t, json.Unmarshal(line, &db))
@@ -89,6 +90,9 @@ func readStock(t testing.TB, rel string) *stock {
 	}
 	for id, raw := range s.products {
 		s.parsed[id] = parse[product](t, raw)
+	}
+	for id, raw := range s.orders {
+		s.parsedOrders[id] = parse[order](t, raw)
 	}
 	s.productIDs = slices.Sorted(maps.Keys(s.products))
 	s.userIDs = slices.Sorted(maps.Keys(s.users))
@@ -123,10 +127,16 @@ func (s *shop) userJSON(id string) json.RawMessage {
 	return s.users[id]
 }
 
-func (s *shop) order(t testing.TB, id string) order { return parse[order](t, s.orderJSON(id)) }
-func (s *shop) user(t testing.TB, id string) user   { return parse[user](t, s.userJSON(id)) }
+func (s *shop) order(t testing.TB, id string) order {
+	if raw, ok := s.newOrders[id]; ok {
+		return parse[order](t, raw)
+	}
+	return s.parsedOrders[id]
+}
 
-// product returns the product of an article, empty where there is none.
+func (s *shop) user(t testing.TB, id string) user { return parse[user](t, s.userJSON(id)) }
+
+// productOf returns the product of an article, empty where there is none.
 func (s *stock) productOf(item string) string {
 	for _, id := range s.productIDs {
 		if _, ok := s.parsed[id].Variants[item]; ok {
