@@ -112,6 +112,7 @@ type Evidence struct {
 	Point  Point   `json:"point"`
 	Status Status  `json:"status"`
 	Rule   string  `json:"rule,omitempty"`
+	Tool   string  `json:"tool,omitempty"` // of a call or result, whose arguments or content the quote is from
 	Quote  string  `json:"quote"`
 	Cause  []Cause `json:"cause,omitempty"`
 }

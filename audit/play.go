@@ -1,0 +1,219 @@
+package audit
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/llm/anthropic"
+	"github.com/proviso-dev/proviso/llm/openai"
+	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/session"
+)
+
+// formats are the recordings that are known, the stricter detection first.
+var formats = []struct {
+	detect func(any) bool
+	read   func(string, any) (*llm.Conversation, error)
+}{
+	{anthropic.Detect, anthropic.Read},
+	{openai.Detect, openai.Read},
+}
+
+// player plays one recorded session.
+type player struct {
+	frame *frame
+	place int
+	state *session.State
+	sheet sheet
+	out   Session
+	trace *proviso.Trace
+	ended bool // the recording shows the end, or cannot show it
+	last  time.Time
+	moved int // events since progress was told
+}
+
+func newPlayer(f *frame, w work, id string, traces bool) *player {
+	p := &player{frame: f, place: w.place, state: session.New(f.policy, id), sheet: f.sheet()}
+	p.out = Session{Session: id, Source: w.source, Line: w.line}
+	if traces {
+		p.trace = &proviso.Trace{Session: id, Source: w.source}
+	}
+	return p
+}
+
+// conversation plays one text that is no record.
+func (r *run) conversation(w work) {
+	pos := proviso.Pos{File: w.source, Line: w.line}
+	doc, cut, err := llm.Decode(w.text)
+	if err != nil {
+		r.note(proviso.Diagnostic{Pos: pos, Code: CodeUnreadable, Msg: err.Error()})
+		return
+	}
+	conv, err := readAny(w.source, doc)
+	if err != nil {
+		for _, d := range proviso.AsDiagnostics(err, llm.CodeNoFormat, pos) {
+			d.Pos = pos
+			r.note(d)
+		}
+		return
+	}
+	id := conv.Session
+	if id == "" {
+		id = fmt.Sprintf("%s:%d", path.Base(w.source), w.line)
+	}
+	p := newPlayer(r.frame, w, id, r.cfg.Traces)
+	p.out.Truncated = cut || conv.Truncated
+	p.ended = p.out.Truncated
+	for _, d := range conv.Diagnostics {
+		d.Pos.Line = w.line
+		p.out.Notes = append(p.out.Notes, d)
+	}
+	if cut && !conv.Truncated {
+		p.out.Notes = append(p.out.Notes, proviso.Diagnostic{Pos: pos, Code: llm.CodeTruncated, Severity: proviso.Warning, Msg: "the text was cut off; the turns that are complete were read"})
+	}
+	clock := clock{at: conv.Time}
+	if conv.Time.IsZero() {
+		clock = clockFrom(r.cfg.Now)
+		if r.cfg.Now.IsZero() && r.cfg.Policy.Now(time.Time{}).IsZero() {
+			p.out.Notes = append(p.out.Notes, proviso.Diagnostic{Pos: pos, Code: CodeNoTime, Severity: proviso.Warning, Msg: "the recording does not say when it was", Hint: "say what time to assume"})
+		}
+	}
+	p.step(proviso.Event{Time: clock.at, Point: proviso.SessionStart, Body: &proviso.Lifecycle{Kind: "start", User: conv.User, Attributes: conv.Attributes}}, nil)
+	for i := range conv.Events {
+		ev := conv.Events[i]
+		ev.Time = clock.time(ev.Time)
+		p.step(ev, nil)
+		p.out.Events++
+	}
+	r.told(p)
+	r.finish(p)
+}
+
+// clock gives the events of a recording without times a second each.
+type clock struct {
+	at   time.Time
+	runs bool
+}
+
+func clockFrom(at time.Time) clock { return clock{at, !at.IsZero()} }
+
+func (c *clock) time(recorded time.Time) time.Time {
+	if c.runs {
+		c.at = c.at.Add(time.Second)
+		return c.at
+	}
+	c.at = recorded
+	return recorded
+}
+
+func readAny(source string, doc any) (*llm.Conversation, error) {
+	for _, f := range formats {
+		if f.detect(doc) {
+			return f.read(source, doc)
+		}
+	}
+	return nil, proviso.Diagnostic{Code: llm.CodeNoFormat, Msg: "the value is no conversation in a known format", Hint: "known are OpenAI chat completions and responses, Anthropic messages, and Proviso's own records"}
+}
+
+// records plays lines of records, each in the session it belongs to.
+func (r *run) records(w work, players map[string]*player) {
+	for _, l := range w.records {
+		var rec proviso.Record
+		if err := proviso.DecodeStrict(l.text, &rec); err != nil {
+			r.note(proviso.Diagnostic{Pos: proviso.Pos{File: w.source, Line: l.line}, Code: CodeUnreadable, Msg: err.Error(), Hint: "the session is audited without this record"})
+			continue
+		}
+		p := players[l.session]
+		if p == nil {
+			p = newPlayer(r.frame, work{source: w.source, line: l.line, place: l.place}, l.session, r.cfg.Traces)
+			players[l.session] = p
+		}
+		if rec.Event.Point == proviso.SessionEnd {
+			p.ended = true
+		}
+		p.step(rec.Event, &rec)
+		p.out.Events++
+		if p.moved++; p.moved >= 256 {
+			r.told(p)
+		}
+	}
+}
+
+// told tells the progress of a player.
+func (r *run) told(p *player) {
+	n := p.moved
+	if n == 0 {
+		n = p.out.Events
+	}
+	p.moved = 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress(n)
+}
+
+// transcript answers for a recording what nobody can be asked any more: a confirmation that was not given before the call was not given.
+type transcript struct{ policy.Consent }
+
+func (t transcript) Confirmed(in *policy.Input) proviso.Tri {
+	if t.Consent.Confirmed(in) == proviso.True {
+		return proviso.True
+	}
+	return proviso.False
+}
+
+// step decides one event, as live, and makes it part of the session, as recorded. rec is the record that it came in, nil for a conversation of others.
+func (p *player) step(ev proviso.Event, rec *proviso.Record) {
+	seq := ev.Seq
+	p.last = ev.Time
+	ev.Session, ev.Seq = p.state.ID(), p.state.Next()
+	if rec == nil {
+		seq = ev.Seq
+	} else {
+		p.state.Answer(rec.Answers)
+	}
+	in := p.state.Bind(&ev)
+	view := p.state.View(in)
+	view.Consent = transcript{view.Consent}
+	d := p.frame.policy.Decide(in, view)
+	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec)})
+	out := p.state.RecordExecuted(in, d)
+	if prevented(rec) && ev.Point == proviso.ToolCallPoint {
+		out.Phase, out.Stale = proviso.Denied, nil
+	}
+	if err := p.state.Apply(in, &out); err != nil {
+		p.out.Notes = append(p.out.Notes, proviso.Diagnostic{Pos: proviso.Pos{File: p.out.Source, Line: p.out.Line}, Code: CodeStep, Severity: proviso.Warning, Msg: fmt.Sprintf("event %d: %v", seq, err)})
+	}
+	if ev.Point == proviso.ToolCallPoint {
+		p.out.Calls++
+	}
+	if p.trace != nil {
+		p.trace.Records = append(p.trace.Records, out)
+	}
+}
+
+// prevented reports whether a guard stopped what was recorded, so that it did not happen.
+func prevented(rec *proviso.Record) bool {
+	if rec == nil {
+		return false
+	}
+	if rec.Event.Point == proviso.ToolCallPoint {
+		return rec.Phase == proviso.Denied
+	}
+	return rec.Decision.Outcome != proviso.Allow
+}
+
+// finish ends the session, unless the recording stops before its end, and returns what it shows.
+func (p *player) finish() Session {
+	if !p.ended {
+		p.step(proviso.Event{Time: p.last, Point: proviso.SessionEnd, Body: &proviso.Lifecycle{Kind: "end"}}, nil)
+	}
+	p.out.Verdicts, p.out.Would = p.sheet.verdicts(p.out.Session)
+	for _, v := range p.out.Verdicts {
+		p.out.Status = max(p.out.Status, v.Status)
+	}
+	p.out.Trace = p.trace
+	return p.out
+}
