@@ -121,12 +121,15 @@ func AsDiagnostics(err error, code string, pos Pos) Diagnostics {
 }
 
 // Nearest returns the candidate that a person most likely meant by name, by edit distance with transpositions; empty where none is near.
-// A candidate is near when at most a third of the longer name, and at least one letter, has to be changed.
+// A candidate is near when at most a third of the longer name, and at least one letter, has to be changed, or when one name begins with the other.
 func Nearest(name string, candidates []string) string {
 	best, bestD := "", 1<<30
 	for _, c := range candidates {
 		d := editDistance(strings.ToLower(name), strings.ToLower(c))
 		limit := max(1, max(len(name), len(c))/3)
+		if short := min(len(name), len(c)); short >= 3 && strings.EqualFold(name[:short], c[:short]) {
+			d = min(d, limit)
+		}
 		if d <= limit && (d < bestD || d == bestD && c < best) {
 			best, bestD = c, d
 		}

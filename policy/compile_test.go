@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
+)
+
+// TestCompileErrors compiles each archive under testdata/compile and compares its diagnostics with the comments # want "…" on the faulty lines:
+// every comment must be met by a diagnostic of its line, and every diagnostic must stand on a line that wants one. A want is a part of the message, the hint or the code.
+func TestCompileErrors(t *testing.T) {
+	testkit.Archives(t, "testdata/compile/*.txtar", func(t *testing.T, a *testkit.Archive) {
+		fsys := fstest.MapFS{"proviso.yaml": {Data: []byte("name: test\nversion: \"1\"\n")}}
+		for _, f := range sharedFiles(t) {
+			fsys[f.Name] = &fstest.MapFile{Data: f.Data}
+		}
+		want := map[string]map[int]string{}
+		for _, f := range a.Files {
+			fsys[f.Name] = &fstest.MapFile{Data: f.Data}
+			want[f.Name] = testkit.Want(f.Data)
+		}
+		pk, ds := Load(fsys, ".")
+		if pk != nil && !ds.Worst(proviso.Error) {
+			_, more := Compile(pk)
+			ds = append(ds, more...)
+		}
+		for _, d := range ds {
+			w, ok := want[d.Pos.File][d.Pos.Line]
+			if !ok {
+				t.Errorf("unwanted: %v", d)
+				continue
+			}
+			if !strings.Contains(d.Error(), w) {
+				t.Errorf("%v\n\twant %q", d, w)
+			}
+			if d.Pos.Col == 0 {
+				t.Errorf("%v has no column", d)
+			}
+			delete(want[d.Pos.File], d.Pos.Line)
+		}
+		for f, lines := range want {
+			for l, w := range lines {
+				t.Errorf("%s:%d: no diagnostic, want %q", f, l, w)
+			}
+		}
+	})
+}
+
+// sharedFiles are the tools that the archives share, kept in one archive of their own.
+func sharedFiles(t *testing.T) []testkit.File {
+	var out []testkit.File
+	testkit.Archives(t, "testdata/shared.txtar", func(t *testing.T, a *testkit.Archive) { out = a.Files })
+	return out
+}
+
+// TestColumns pins the columns of errors in every kind of YAML text.
+func TestColumns(t *testing.T) {
+	src := `grants:
+  - {tools: [get_order], when: args.oder_id == 'x'}
+  - {tools: [refund], when: "args.amuont > 1.0"}
+  - {tools: [refund], when: 'session.usr == ''x'''}
+  - tools: [refund]
+    when: |
+      args.amount > 1.0 &&
+        args.resaon == 'x'
+  - tools: [refund]
+    when: "args.order_id == \"x\" && args.nots == 'y'"
+`
+	fsys := fstest.MapFS{"proviso.yaml": {Data: []byte("name: test\nversion: \"1\"\n")}, "rules.yaml": {Data: []byte(src)}}
+	for _, f := range sharedFiles(t) {
+		fsys[f.Name] = &fstest.MapFile{Data: f.Data}
+	}
+	pk, ds := Load(fsys, ".")
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	_, ds = Compile(pk)
+	for i, name := range []string{"oder_id", "amuont", "usr", "resaon", "nots"} {
+		if i >= len(ds) {
+			t.Fatalf("%d diagnostics, want 5:\n%v", len(ds), ds)
+		}
+		p := ds[i].Pos
+		line := bytes.Split([]byte(src), []byte("\n"))[p.Line-1]
+		// CEL points at the dot before a field.
+		if at := bytes.Index(line, []byte(name)); p.Col != at && p.Col != at+1 {
+			t.Errorf("%v: %s stands at column %d", ds[i], name, at+1)
+		}
+	}
+}
