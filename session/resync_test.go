@@ -1,0 +1,160 @@
+package session
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// told turns a line such as "u:hello c:1 r:1 a:done" into a transcript as a client sends it.
+func told(line string) []proviso.Event {
+	var out []proviso.Event
+	for _, w := range strings.Fields(line) {
+		kind, text, _ := strings.Cut(w, ":")
+		var b proviso.Body
+		switch kind {
+		case "u":
+			b = &proviso.Message{Role: proviso.User, Text: text}
+		case "a":
+			b = &proviso.Message{Role: proviso.Assistant, Text: text + "\n"}
+		case "c":
+			b = &proviso.ToolCall{ID: text, Tool: "get", Args: proviso.JSON("{ \"id\": \"x \\\" y\" }")}
+		case "n":
+			b = &proviso.ToolCall{Tool: text, Args: proviso.JSON("{}")}
+		case "r":
+			b = &proviso.ToolResult{CallID: text, Content: proviso.JSON(`{"n": 1}`)}
+		case "R":
+			b = &proviso.ToolResult{CallID: text, Content: proviso.JSON(`{"n": 2}`)}
+		case "x":
+			b = &proviso.ModelRequest{Text: text}
+		}
+		out = append(out, proviso.Event{Body: b})
+	}
+	return out
+}
+
+func TestResync(t *testing.T) {
+	const said = "u:hello c:1 r:1 a:done"
+	for name, c := range map[string]struct {
+		sent, fresh string
+		changed     bool
+	}{
+		"nothing new":                {said, "", false},
+		"a new turn":                 {said + " u:more", "u:more", false},
+		"the same words again":       {said + " u:hello", "u:hello", false},
+		"several new events":         {said + " u:more c:2 r:2", "u:more c:2 r:2", false},
+		"what nobody records":        {"x:system " + said + " u:more", "u:more", false},
+		"results behind calls":       {"u:hello r:1 c:1 a:done u:more", "u:more", false},
+		"with the denied call":       {"u:hello c:1 r:1 c:9 r:9 a:done u:more", "u:more", false},
+		"an edited message":          {"u:hallo c:1 r:1 a:done u:more", "u:more", true},
+		"an edited result":           {"u:hello c:1 R:1 a:done u:more", "u:more", true},
+		"an invented result":         {"u:hello c:1 r:1 r:5 a:done u:more", "u:more", true},
+		"a message put in between":   {"u:hello c:1 r:1 u:yes a:done u:more", "u:more", true},
+		"a cut beginning":            {"a:done u:more", "u:more", true},
+		"a cut end":                  {"u:hello c:1 r:1", "", true},
+		"another turn from the call": {"u:hello c:1 r:1 a:other u:more", "a:other u:more", true},
+		"another conversation":       {"u:who u:are", "u:who u:are", true},
+		"nothing":                    {"", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := play(t)
+			p.user("hello")
+			p.do(proviso.ToolCallPoint, &proviso.ToolCall{ID: "1", Tool: "get", Args: proviso.JSON(`{"id":"x \" y"}`)}, proviso.Allow)
+			p.result("1", `{"n":1}`)
+			p.do(proviso.ToolCallPoint, &proviso.ToolCall{ID: "9", Tool: "get", Args: proviso.JSON(`{"id":"x \" y"}`)}, proviso.Deny)
+			p.do(proviso.Output, &proviso.Message{Role: proviso.Assistant, Text: "withheld"}, proviso.Deny)
+			p.assistant("done")
+			if strings.Contains(c.sent, "r:9") {
+				p.result("9", `{"n":1}`)
+			}
+			fresh, changed := p.s.Resync(told(c.sent))
+			if want := told(c.fresh); changed != c.changed || len(fresh) != len(want) {
+				t.Fatalf("%d fresh, changed %v; want %d, %v", len(fresh), changed, len(want), c.changed)
+			}
+			if r := p.call("2", "get", `{}`); r.Changed != c.changed {
+				t.Errorf("the record says changed %v", r.Changed)
+			}
+			if r := p.call("3", "get", `{}`); r.Changed {
+				t.Error("and so does the one after")
+			}
+		})
+	}
+}
+
+func TestResyncAfterTheLimit(t *testing.T) {
+	var tr transcript
+	for range MaxKnown + 1 {
+		tr.add(&told("u:a")[0], nil)
+	}
+	if !tr.cut || len(tr.entries) > MaxKnown {
+		t.Errorf("%d entries, cut %v", len(tr.entries), tr.cut)
+	}
+	p := play(t)
+	p.s.known = tr
+	if _, changed := p.s.Resync(told("u:a u:b")); !changed {
+		t.Error("a transcript whose beginning is forgotten counts as unchanged")
+	}
+}
+
+func TestEdit(t *testing.T) {
+	call := func(args string) *proviso.Event {
+		return &proviso.Event{Body: &proviso.ToolCall{Tool: "pay", Args: proviso.JSON(args)}}
+	}
+	text := &proviso.Event{Body: &proviso.Message{Role: proviso.Assistant, Text: "card 1234 of Mia"}}
+	result := &proviso.Event{Body: &proviso.ToolResult{Content: proviso.JSON(`{"card":"1234","n":5678}`)}}
+	span := func(start, end int, with string) proviso.Edit {
+		return proviso.Edit{Rule: "r", Start: start, End: end, Text: with}
+	}
+	to := func(path string, v any) proviso.Edit { return proviso.Edit{Rule: "r", Path: path, Value: v} }
+	for name, c := range map[string]struct {
+		ev    *proviso.Event
+		edits []proviso.Edit
+		want  string // the text or JSON afterwards, or "error: …"
+	}{
+		"a span":               {text, []proviso.Edit{span(5, 9, "[card]")}, "card [card] of Mia"},
+		"spans in any order":   {text, []proviso.Edit{span(13, 16, "M."), span(5, 9, "")}, "card  of M."},
+		"overlapping spans":    {text, []proviso.Edit{span(7, 12, "B"), span(5, 9, "A")}, "card A Mia"},
+		"a span beyond":        {text, []proviso.Edit{span(5, 99, "")}, "error: edit: r: span 5 to 99 of a text of 16 bytes"},
+		"a path in a text":     {text, []proviso.Edit{to("x", "y")}, "error: edit: r: a text has no path \"x\"; redact it"},
+		"an argument":          {call(`{"b":1,"a":2.0}`), []proviso.Edit{to("b", int64(7))}, `{"a":2.0,"b":7}`},
+		"a deep argument":      {call(`{"list":[{"n":1}]}`), []proviso.Edit{to("list.0.n", "x")}, `{"list":[{"n":"x"}]}`},
+		"a new object":         {call(`{}`), []proviso.Edit{to("a.b", true)}, `{"a":{"b":true}}`},
+		"below a text":         {call(`{"a":"x"}`), []proviso.Edit{to("a.b", true)}, `error: edit: r: set a.b: "b" is below a value that is neither object nor list`},
+		"beyond a list":        {call(`{"a":[]}`), []proviso.Edit{to("a.0", true)}, `error: edit: r: set a.0: no member "0" in a list of 0`},
+		"a span in arguments":  {call(`{}`), []proviso.Edit{span(0, 1, "")}, "error: edit: r: the arguments of a call have no text to redact; set them by path"},
+		"a span in a JSON":     {result, []proviso.Edit{span(9, 13, "[card]")}, `{"card":"[card]","n":5678}`},
+		"a span across a JSON": {result, []proviso.Edit{span(19, 23, "[n]")}, `{"card":"1234","n":[n]}`},
+		"a handoff":            {&proviso.Event{Point: proviso.SessionStart, Body: &proviso.Lifecycle{}}, []proviso.Edit{to("x", 1)}, "error: edit: r: a session_start event has nothing to edit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := proviso.CanonicalJSON(bodyText(c.ev))
+			got := ""
+			out, err := Edit(c.ev, c.edits)
+			if err != nil {
+				got = "error: " + err.Error()
+			} else {
+				got = bodyText(out)
+			}
+			if got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			if !slices.Equal(before, proviso.CanonicalJSON(bodyText(c.ev))) {
+				t.Error("the event itself was changed")
+			}
+		})
+	}
+}
+
+func bodyText(ev *proviso.Event) string {
+	switch b := ev.Body.(type) {
+	case *proviso.Message:
+		return b.Text
+	case *proviso.ToolCall:
+		return b.Args.String()
+	case *proviso.ToolResult:
+		return b.Text + b.Content.String()
+	}
+	return ""
+}
