@@ -72,7 +72,7 @@ func (w *valueWriter) value(b []byte, path string, v any) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
 	case nil, bool, string, int64:
-		return appendCanonical(b, v), nil
+		return AppendCanonical(b, v), nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, fmt.Errorf("%v at %q is no JSON number", v, path)

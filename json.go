@@ -3,7 +3,7 @@ package proviso
 import (
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -555,9 +555,10 @@ func (d *decoder) numberText() (lit string, integer, ok bool) {
 // CanonicalJSON writes a value in the one form that hashes are taken of: keys sorted by bytes, no spaces, integers exact, other numbers in the shortest form that reads back the same, so that 1 and 1.0 are one value; only what must be escaped is.
 // It takes what DecodeJSON returns, and Go's other integers and time.Time (RFC 3339 in UTC) besides.
 // What JSON cannot hold is written so that it equals no JSON value: NaN and infinities by their bare names, other types as their Go syntax in angle brackets.
-func CanonicalJSON(v any) []byte { return appendCanonical(nil, v) }
+func CanonicalJSON(v any) []byte { return AppendCanonical(nil, v) }
 
-func appendCanonical(b []byte, v any) []byte {
+// AppendCanonical appends the canonical form of v to b.
+func AppendCanonical(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case nil:
 		return append(b, "null"...)
@@ -581,22 +582,23 @@ func appendCanonical(b []byte, v any) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendCanonical(b, e)
+			b = AppendCanonical(b, e)
 		}
 		return append(b, ']')
 	case map[string]any:
-		keys := make([]string, 0, len(v))
+		var few [16]string // most objects have few keys: sort those without allocation
+		keys := few[:0]
 		for k := range v {
 			keys = append(keys, k)
 		}
-		sort.Strings(keys)
+		slices.Sort(keys)
 		b = append(b, '{')
 		for i, k := range keys {
 			if i > 0 {
 				b = append(b, ',')
 			}
 			b = append(appendText(b, k), ':')
-			b = appendCanonical(b, v[k])
+			b = AppendCanonical(b, v[k])
 		}
 		return append(b, '}')
 	}

@@ -201,12 +201,12 @@ func schemaFault(prefix string, err error) *proviso.Fault {
 
 // argsHash is the SHA-256 over tool name and canonical arguments, in hex.
 func argsHash(tool string, args map[string]any) string {
-	h := sha256.New()
-	h.Write([]byte(tool))
-	h.Write([]byte{0})
-	h.Write(proviso.CanonicalJSON(args))
-	var sum [sha256.Size]byte
-	return hex.EncodeToString(h.Sum(sum[:0]))
+	b := append(make([]byte, 0, 512), tool...)
+	b = proviso.AppendCanonical(append(b, 0), args)
+	sum := sha256.Sum256(b)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // KeyArguments returns the values that a proposal of the call must name before a user can confirm it, by argument name:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"regexp"
 	"sort"
 	"strings"
@@ -221,15 +222,23 @@ func (s *shape) convertMap(m map[string]any, path string) (any, error) {
 	return out, nil
 }
 
+// convertObject returns m itself where nothing has to change: most arguments are texts.
 func (s *shape) convertObject(m map[string]any, path string) (any, error) {
-	out := make(map[string]any, len(s.fields))
+	out := m
+	edit := func() {
+		if len(out) == 0 || sameMap(out, m) {
+			out = make(map[string]any, len(s.fields))
+			for k, v := range m {
+				out[k] = v
+			}
+		}
+	}
 	for k, v := range m {
 		f, ok := s.fields[k]
 		if !ok {
 			if !s.open {
 				return nil, &conversionError{join(path, k), codeArgUnknown, "not named by the schema" + hintSuffix(proviso.DidYouMean(k, s.names))}
 			}
-			out[k] = v
 			continue
 		}
 		// The path is built only for an error: this is the way of every call.
@@ -238,7 +247,10 @@ func (s *shape) convertObject(m map[string]any, path string) (any, error) {
 			_, err = f.shape.convert(v, join(path, k))
 			return nil, err
 		}
-		out[k] = c
+		if !unchanged(c, v) {
+			edit()
+			out[k] = c
+		}
 	}
 	for _, n := range s.names {
 		f := s.fields[n]
@@ -246,12 +258,32 @@ func (s *shape) convertObject(m map[string]any, path string) (any, error) {
 			continue
 		}
 		if f.hasDef {
+			edit()
 			out[n] = f.def
 		} else if f.required {
 			return nil, nonconforming(join(path, n), "missing, but the schema requires it")
 		}
 	}
 	return out, nil
+}
+
+func sameMap(a, b map[string]any) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
+}
+
+// unchanged reports whether conversion left a value as it was; containers are the same only where they are the same object.
+func unchanged(c, v any) bool {
+	switch x := c.(type) {
+	case map[string]any:
+		y, ok := v.(map[string]any)
+		return ok && sameMap(x, y)
+	case []any:
+		y, ok := v.([]any)
+		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	case time.Time:
+		return false
+	}
+	return c == v
 }
 
 // plain reports whether conversion never changes or refuses a value.
