@@ -1,0 +1,126 @@
+package journal
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// cloneRecord copies everything that a caller could change later. Texts and numbers are shared, lists and maps are not.
+func cloneRecord(r *proviso.Record) *proviso.Record {
+	c := *r
+	c.Event.Agents = slices.Clone(r.Event.Agents)
+	c.Event.Body = cloneBody(r.Event.Body)
+	c.Decision = cloneDecision(r.Decision)
+	c.Facts = each(r.Facts, func(f proviso.FactValue) proviso.FactValue {
+		f.Key, f.Value = slices.Clone(f.Key), cloneValue(f.Value)
+		return f
+	})
+	c.Stale = each(r.Stale, func(k proviso.FactKey) proviso.FactKey {
+		k.Key = slices.Clone(k.Key)
+		return k
+	})
+	c.Answers = each(r.Answers, func(a proviso.Answer) proviso.Answer {
+		a.Quotes, a.Cites = slices.Clone(a.Quotes), slices.Clone(a.Cites)
+		return a
+	})
+	return &c
+}
+
+// each copies a list with its members; nil stays nil.
+func each[T any](list []T, clone func(T) T) []T {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = clone(out[i])
+	}
+	return out
+}
+
+func cloneCall(c proviso.ToolCall) proviso.ToolCall {
+	c.Args = slices.Clone(c.Args)
+	return c
+}
+
+func cloneBody(b proviso.Body) proviso.Body {
+	switch b := b.(type) {
+	case *proviso.Message:
+		c := *b
+		c.Confirms = slices.Clone(b.Confirms)
+		return &c
+	case *proviso.ToolCall:
+		c := cloneCall(*b)
+		return &c
+	case *proviso.ToolResult:
+		c := *b
+		c.Content = slices.Clone(b.Content)
+		return &c
+	case *proviso.ToolList:
+		c := *b
+		c.Tools = slices.Clone(b.Tools)
+		return &c
+	case *proviso.ModelRequest:
+		c := *b
+		c.Tools = slices.Clone(b.Tools)
+		return &c
+	case *proviso.ModelResponse:
+		c := *b
+		c.Calls = each(b.Calls, cloneCall)
+		return &c
+	case *proviso.Lifecycle:
+		c := *b
+		c.Attributes = cloneMap(b.Attributes)
+		return &c
+	}
+	return nil
+}
+
+func cloneDecision(d proviso.Decision) proviso.Decision {
+	d.Edits = each(d.Edits, func(e proviso.Edit) proviso.Edit {
+		e.Value = cloneValue(e.Value)
+		return e
+	})
+	d.Notices = slices.Clone(d.Notices)
+	d.Errors = slices.Clone(d.Errors)
+	d.Reasons = each(d.Reasons, func(r proviso.Reason) proviso.Reason {
+		r.Clauses = slices.Clone(r.Clauses)
+		r.Because = each(r.Because, func(c proviso.Cause) proviso.Cause {
+			c.Inputs = each(c.Inputs, cloneNamed)
+			return c
+		})
+		return r
+	})
+	d.Missing = each(d.Missing, func(m proviso.Missing) proviso.Missing {
+		m.Key = each(m.Key, cloneNamed)
+		m.Suppliers = each(m.Suppliers, func(s proviso.Supplier) proviso.Supplier {
+			s.Args, s.Open = cloneMap(s.Args), slices.Clone(s.Open)
+			return s
+		})
+		m.Rules, m.Clauses = slices.Clone(m.Rules), slices.Clone(m.Clauses)
+		return m
+	})
+	return d
+}
+
+func cloneNamed(v proviso.Value) proviso.Value {
+	v.Val = cloneValue(v.Val)
+	return v
+}
+
+func cloneMap(m map[string]any) map[string]any {
+	out := maps.Clone(m)
+	for k, v := range out {
+		out[k] = cloneValue(v)
+	}
+	return out
+}
+
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return cloneMap(v)
+	case []any:
+		return each(v, cloneValue)
+	}
+	return v
+}

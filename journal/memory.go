@@ -1,0 +1,101 @@
+package journal
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// Memory is a Store that forgets everything at the end of the process: for tests, for trying things out, and where records need not outlive the agent. The zero value is ready to use.
+type Memory struct {
+	mu       sync.RWMutex
+	// Records are large; pointers keep a growing list from copying them.
+	sessions map[string][]*proviso.Record
+	closed   bool
+}
+
+var _ Store = (*Memory)(nil)
+
+// Append adds copies of the records.
+func (m *Memory) Append(ctx context.Context, records ...proviso.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	for i := range records {
+		e := &records[i].Event
+		want := uint64(len(m.sessions[e.Session])) + 1
+		for j := range i {
+			if records[j].Event.Session == e.Session {
+				want++
+			}
+		}
+		if e.Seq != want {
+			return &SeqError{e.Session, e.Seq, want}
+		}
+	}
+	if m.sessions == nil {
+		m.sessions = map[string][]*proviso.Record{}
+	}
+	for i := range records {
+		id := records[i].Event.Session
+		m.sessions[id] = append(m.sessions[id], cloneRecord(&records[i]))
+	}
+	return nil
+}
+
+// Read yields copies of the records that were there when the sequence began.
+func (m *Memory) Read(ctx context.Context, session string, from uint64) iter.Seq2[proviso.Record, error] {
+	return func(yield func(proviso.Record, error) bool) {
+		m.mu.RLock()
+		records, closed := m.sessions[session], m.closed
+		m.mu.RUnlock()
+		if closed {
+			yield(proviso.Record{}, ErrClosed)
+			return
+		}
+		for i := max(from, 1) - 1; i < uint64(len(records)); i++ {
+			if err := ctx.Err(); err != nil {
+				yield(proviso.Record{}, err)
+				return
+			}
+			if !yield(*cloneRecord(records[i]), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Sessions yields the ids of the sessions, sorted.
+func (m *Memory) Sessions(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		m.mu.RLock()
+		ids, closed := slices.Sorted(maps.Keys(m.sessions)), m.closed
+		m.mu.RUnlock()
+		if closed {
+			yield("", ErrClosed)
+			return
+		}
+		for _, id := range ids {
+			if !yield(id, ctx.Err()) || ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// Close forgets the records.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sessions, m.closed = nil, true
+	return nil
+}
