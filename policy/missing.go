@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sort"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 
 // needInfo fills in a decision that several outcomes are possible for.
 func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decision) {
-	b := &missingList{f: f, at: map[string]int{}}
+	b := &missingList{f: f}
 	f.waiting(s, relevant, func(r *guardRule, atoms []int) {
 		if r == nil {
 			b.waiting(atoms, grantRule, nil)
@@ -86,45 +87,54 @@ func factNames(ms []proviso.Missing) string {
 	return strings.Join(names, ", ")
 }
 
-// missingList joins what several rules wait for.
+// missingList joins what several rules wait for. Equal things are one entry.
 type missingList struct {
-	f    *frame
-	list []proviso.Missing
-	at   map[string]int
+	f      *frame
+	list   []proviso.Missing
+	bySlot []int // 1 + index in list of the fact of a slot, 0 for none yet
+	needs  []need
+}
+
+// need is one thing that an atom waits for: the fact of a slot (slot ≥ 0), or anything else.
+type need struct {
+	slot int
+	m    proviso.Missing
+}
+
+func (b *missingList) obtainable(n need) bool {
+	if n.slot < 0 {
+		return n.m.Kind != proviso.MissingFact || len(n.m.Suppliers) > 0
+	}
+	for _, s := range b.f.prog.slots[n.slot].fact.suppliers {
+		if b.f.mayCall(s.tool) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting adds the atoms that one rule waits for. Questions are put only when no fact is missing for the rule that can be had.
 func (b *missingList) waiting(atoms []int, rule string, clauses []proviso.Clause) {
-	var facts, asks []proviso.Missing
+	needs := b.needs[:0]
 	for _, i := range atoms {
-		for _, m := range b.f.missingFor(i) {
-			if m.Kind == proviso.MissingFact {
-				facts = append(facts, m)
-			} else {
-				asks = append(asks, m)
-			}
+		needs = b.f.missingFor(i, needs)
+	}
+	b.needs = needs
+	facts := false
+	for _, n := range needs {
+		facts = facts || n.fact() && b.obtainable(n)
+	}
+	for _, n := range needs {
+		if n.fact() || !facts {
+			b.add(n, rule, clauses)
 		}
-	}
-	if !obtainable(facts) {
-		facts = append(facts, asks...)
-	}
-	for _, m := range facts {
-		b.add(m, rule, clauses)
 	}
 }
 
-func (b *missingList) add(m proviso.Missing, rule string, clauses []proviso.Clause) {
-	key := string(m.Kind) + "\x00" + m.Fact + "\x00" + m.Question
-	for _, k := range m.Key {
-		key += "\x00" + fmt.Sprint(k.Val)
-	}
-	i, ok := b.at[key]
-	if !ok {
-		i = len(b.list)
-		b.at[key] = i
-		b.list = append(b.list, m)
-	}
-	x := &b.list[i]
+func (n need) fact() bool { return n.slot >= 0 || n.m.Kind == proviso.MissingFact }
+
+func (b *missingList) add(n need, rule string, clauses []proviso.Clause) {
+	x := b.entry(n)
 	if !slices.Contains(x.Rules, rule) {
 		x.Rules = append(x.Rules, rule)
 	}
@@ -133,6 +143,34 @@ func (b *missingList) add(m proviso.Missing, rule string, clauses []proviso.Clau
 			x.Clauses = append(x.Clauses, c)
 		}
 	}
+}
+
+// entry finds the entry of a need, or makes it.
+func (b *missingList) entry(n need) *proviso.Missing {
+	if n.slot >= 0 {
+		if b.bySlot == nil {
+			b.bySlot = make([]int, len(b.f.prog.slots))
+		}
+		if i := b.bySlot[n.slot]; i > 0 {
+			return &b.list[i-1]
+		}
+		n.m = b.f.missingFact(b.f.prog.slots[n.slot].fact, b.f.slot(n.slot).key)
+	}
+	i := slices.IndexFunc(b.list, func(m proviso.Missing) bool { return sameMissing(m, n.m) })
+	if i < 0 {
+		i = len(b.list)
+		b.list = append(b.list, n.m)
+	}
+	if n.slot >= 0 {
+		b.bySlot[n.slot] = i + 1
+	}
+	return &b.list[i]
+}
+
+func sameMissing(a, b proviso.Missing) bool {
+	return a.Kind == b.Kind && a.Fact == b.Fact && a.Question == b.Question && slices.EqualFunc(a.Key, b.Key, func(x, y proviso.Value) bool {
+		return x.Path == y.Path && reflect.DeepEqual(x.Val, y.Val)
+	})
 }
 
 func hasClause(cs []proviso.Clause, id string) bool {
@@ -162,35 +200,38 @@ func (b *missingList) ordered() []proviso.Missing {
 	return b.list
 }
 
-// missingFor says what would close one open atom.
-func (f *frame) missingFor(i int) []proviso.Missing {
+// missingFor adds what would close one open atom.
+func (f *frame) missingFor(i int, out []need) []need {
 	a := f.prog.atoms[i]
-	var out []proviso.Missing
+	before := len(out)
 	for _, n := range a.slots {
 		out = f.missingSlot(n, out)
 	}
 	for _, m := range f.misses {
 		if m.atom == i {
-			out = append(out, f.missingFact(m.fact, m.key))
+			out = append(out, need{-1, f.missingFact(m.fact, m.key)})
 		}
 	}
-	if a.question != nil && len(out) == 0 {
+	if len(out) > before {
+		return out
+	}
+	if a.question != nil {
 		m := proviso.Missing{Kind: proviso.MissingQuestion, Question: a.question.id, Ask: a.question.ask, Clauses: a.question.clauses}
 		for _, in := range a.inputs {
 			if v, st := in.get(f); st == known {
 				m.Key = append(m.Key, proviso.Value{Path: in.text, Val: v})
 			}
 		}
-		return append(out, m)
+		return append(out, need{-1, m})
 	}
-	if a.confirm && len(out) == 0 {
-		out = append(out, proviso.Missing{Kind: proviso.MissingConfirmation, Question: f.in.Hash, Ask: f.pol.proposal(f.in)})
+	if a.confirm {
+		out = append(out, need{-1, proviso.Missing{Kind: proviso.MissingConfirmation, Question: f.in.Hash, Ask: f.pol.proposal(f.in)}})
 	}
 	return out
 }
 
 // missingSlot names an unobserved look-up, or, where its key is not known yet, the look-ups that the key is computed from.
-func (f *frame) missingSlot(n int, out []proviso.Missing) []proviso.Missing {
+func (f *frame) missingSlot(n int, out []need) []need {
 	s := f.slot(n)
 	if s.state != unknown {
 		return out
@@ -201,7 +242,7 @@ func (f *frame) missingSlot(n int, out []proviso.Missing) []proviso.Missing {
 		}
 		return out
 	}
-	return append(out, f.missingFact(f.prog.slots[n].fact, s.key))
+	return append(out, need{slot: n})
 }
 
 func (f *frame) missingFact(fc *fact, key Key) proviso.Missing {
