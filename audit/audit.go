@@ -272,7 +272,7 @@ func (r *run) finish(p *player) {
 	defer r.mu.Unlock()
 	r.done = append(r.done, numbered{p.place, s})
 	r.state.Sessions++
-	r.progress(0)
+	r.progress(p.moved)
 }
 
 // progress counts events and tells; the caller holds the lock.

@@ -86,9 +86,8 @@ func (r *run) conversation(w work) {
 		ev := conv.Events[i]
 		ev.Time = clock.time(ev.Time)
 		p.step(ev, nil)
-		p.out.Events++
+		r.count(p)
 	}
-	r.told(p)
 	r.finish(p)
 }
 
@@ -135,23 +134,20 @@ func (r *run) records(w work, players map[string]*player) {
 			p.ended = true
 		}
 		p.step(rec.Event, &rec)
-		p.out.Events++
-		if p.moved++; p.moved >= 256 {
-			r.told(p)
-		}
+		r.count(p)
 	}
 }
 
-// told tells the progress of a player.
-func (r *run) told(p *player) {
-	n := p.moved
-	if n == 0 {
-		n = p.out.Events
+// count counts an event of a recording, and tells the progress now and then.
+func (r *run) count(p *player) {
+	p.out.Events++
+	if p.moved++; p.moved < 256 {
+		return
 	}
-	p.moved = 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress(n)
+	r.progress(p.moved)
+	p.moved = 0
 }
 
 // transcript answers for a recording what nobody can be asked any more: a confirmation that was not given before the call was not given.

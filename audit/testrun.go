@@ -269,10 +269,15 @@ func missingName(m proviso.Missing) string {
 	return string(m.Kind)
 }
 
-// Describe tells a decision in one line: its outcome, the rules that gave reasons with what decided them, what is missing and who supplies it, and what went wrong.
+// Describe tells a decision in one line: its outcome, the rules that gave reasons with what decided them or else what is missing and who supplies it, and what went wrong.
 func Describe(d *proviso.Decision) string {
 	out := []string{d.Outcome.String()}
+	said := map[string]bool{}
 	for _, r := range d.Reasons {
+		if len(d.Missing) > 0 {
+			break
+		}
+		said[r.Agent] = true
 		s := r.Rule
 		if r.Outcome != d.Outcome {
 			s += " (" + r.Outcome.String() + ")"
@@ -280,7 +285,7 @@ func Describe(d *proviso.Decision) string {
 		if r.Mode != "" {
 			s += " (" + r.Mode + " only)"
 		}
-		if lines := because(&proviso.Evidence{Cause: plain(r.Because)}); len(lines) > 0 {
+		if lines := because(&proviso.Evidence{Cause: plain(r.Because, d.Errors)}); len(lines) > 0 {
 			s += " because " + strings.Join(lines, ", ")
 		} else if r.Agent != "" {
 			s += ": " + r.Agent
@@ -291,7 +296,9 @@ func Describe(d *proviso.Decision) string {
 		out = append(out, describeMissing(m))
 	}
 	for _, f := range d.Errors {
-		out = append(out, "error "+f.String())
+		if !said[f.Msg] {
+			out = append(out, "error "+f.String())
+		}
 	}
 	return oneLine(strings.Join(out, "; "))
 }

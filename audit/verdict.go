@@ -224,7 +224,7 @@ func (s *sheet) take(st step, rule string, status proviso.Status, mode policy.Mo
 		if !t.room(status) {
 			continue
 		}
-		t.keep(proviso.Evidence{Seq: st.seq, Point: st.in.Event.Point, Status: status, Rule: rule, Tool: st.in.Tool(), Quote: quote(st.in, causes), Cause: plain(causes)})
+		t.keep(proviso.Evidence{Seq: st.seq, Point: st.in.Event.Point, Status: status, Rule: rule, Tool: st.in.Tool(), Quote: quote(st.in, causes), Cause: plain(causes, st.decision.Errors)})
 	}
 }
 
@@ -324,8 +324,8 @@ func boundary(s string, i int) int {
 // maxValue is how many bytes of a value an input of a cause keeps.
 const maxValue = 500
 
-// plain copies causes, because their values belong to the session.
-func plain(causes []proviso.Cause) []proviso.Cause {
+// plain copies causes, because their values belong to the session. One that erred gets the message of its fault as an input named "fault".
+func plain(causes []proviso.Cause, faults []proviso.Fault) []proviso.Cause {
 	out := make([]proviso.Cause, 0, len(causes))
 	for _, c := range causes {
 		n := c
@@ -333,6 +333,12 @@ func plain(causes []proviso.Cause) []proviso.Cause {
 		for _, v := range c.Inputs {
 			v.Val = kept(v.Val)
 			n.Inputs = append(n.Inputs, v)
+		}
+		for _, f := range faults {
+			if c.Value == "error" && f.Expr == c.Expr {
+				n.Inputs = append(n.Inputs, proviso.Value{Path: "fault", Val: kept(f.Msg)})
+				break
+			}
 		}
 		out = append(out, n)
 	}
