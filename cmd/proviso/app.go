@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// app is what the commands share with the outside.
+type app struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	lookup func(string) (string, bool)
+	now    func() time.Time
+	output string // the format of stdout
+	quiet  bool
+	style  style // of stdout
+	talks  style // of stderr
+}
+
+func newApp(in io.Reader, out, errs io.Writer, lookup func(string) (string, bool)) *app {
+	return &app{ctx: context.Background(), stdin: in, stdout: out, stderr: errs, lookup: lookup, now: time.Now, output: "pretty"}
+}
+
+// globals are the flags of every command.
+type globals struct {
+	Output string `short:"o" help:"Format of the output: ${enum}." enum:"pretty,json,jsonl,sarif,junit,github,markdown" default:"pretty" placeholder:"FORMAT"`
+	JSON   bool   `name:"json" help:"The same as -o json."`
+	Color  string `help:"Use colour: ${enum}." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
+	Quiet  bool   `short:"q" help:"Say nothing on standard error but errors."`
+}
+
+// commands is the command line.
+type commands struct {
+	Init    initCmd    `cmd:"" group:"start" help:"Write a small pack that works."`
+	Explain explainCmd `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
+	Check   checkCmd   `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`
+
+	Lint   lintCmd   `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`
+	Test   testCmd   `cmd:"" group:"author" help:"Play a pack's cases."`
+	Schema schemaCmd `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
+	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
+	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
+	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
+
+	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`
+	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
+	Completion completionCmd `cmd:"" group:"help" help:"Print a completion script for a shell."`
+
+	globals
+}
+
+var groups = []kong.Group{
+	{Key: "start", Title: "Start here"},
+	{Key: "author", Title: "Write a policy"},
+	{Key: "decide", Title: "Decide"},
+	{Key: "look", Title: "Look back"},
+	{Key: "help", Title: "Help"},
+}
+
+// configure applies the global flags.
+func (a *app) configure(g *globals) {
+	a.output, a.quiet = g.Output, g.Quiet
+	if g.JSON {
+		a.output = "json"
+	}
+	a.style, a.talks = a.styleOf(a.stdout, g.Color), a.styleOf(a.stderr, g.Color)
+}
+
+func (a *app) env(name string) string {
+	v, _ := a.lookup(name)
+	return v
+}
+
+// say writes talk, which is never data.
+func (a *app) say(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// plainOnly refuses the formats that a command which checks nothing does not have.
+func (a *app) plainOnly() error {
+	switch a.output {
+	case "pretty", "json":
+		return nil
+	}
+	return &problem{exit: exitInput, code: codeUsage, msg: "this command has no output format " + a.output, hint: "use -o pretty or -o json"}
+}
+
+// read returns the bytes of a file, or of standard input for "-". At most limit bytes are read.
+func (a *app) read(name string, limit int64) ([]byte, error) {
+	r := a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, unreadable(name, err)
+		}
+		defer f.Close()
+		r = f
+	} else if terminal(a.stdin) {
+		a.say("reading from the terminal; end with Ctrl-D")
+	}
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	if int64(len(b)) > limit {
+		return nil, &problem{exit: exitInput, code: codeInput, msg: fmt.Sprintf("%s is larger than %d bytes", name, limit), hint: "give one call or event"}
+	}
+	return b, nil
+}
+
+func unreadable(name string, err error) error {
+	return &problem{exit: exitInput, code: codeInput, msg: fmt.Sprintf("read %s: %s", name, because(err)), hint: "check the name and its permissions"}
+}

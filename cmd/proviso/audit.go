@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit"
+)
+
+// auditCmd is `proviso audit`.
+type auditCmd struct {
+	Pack   []string `name:"policy" aliases:"pack" short:"p" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
+	Files  []string `arg:"" name:"file" help:"Files or folders of recorded conversations: OpenAI or Anthropic JSON, JSON lines, Proviso records; gzip is fine."`
+	Now    string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
+	Traces bool     `help:"Put the records of each session into -o json."`
+	Jobs   int      `short:"j" help:"Sessions decided at the same time. Default: one per processor." placeholder:"N"`
+}
+
+// Help is the long help of the command.
+func (auditCmd) Help() string {
+	return `Decides every step of recorded conversations as if it were live, and prints for each clause whether it was violated, satisfied, dormant, in error or unknown, with the words and calls that show it.
+
+The exit code is 1 where a clause was violated, 3 where a step was in error and 0 where the worst is unknown; nothing to audit is 2.`
+}
+
+// Run audits and prints.
+func (c *auditCmd) Run(a *app) error {
+	o, err := a.compiled(c.Pack)
+	if err != nil {
+		return err
+	}
+	now := a.now()
+	if c.Now != "" {
+		if now, err = time.Parse(time.RFC3339Nano, c.Now); err != nil {
+			return &problem{exit: exitInput, code: codeUsage, msg: fmt.Sprintf("--now: %q is not an RFC 3339 time", c.Now), hint: "write it as 2026-05-04T10:00:00Z"}
+		}
+	}
+	show := a.progress()
+	rep, err := audit.Run(a.ctx, audit.Config{Policy: o.policy, Paths: c.Files, Now: now, Workers: c.Jobs, Traces: c.Traces, Progress: show.step})
+	show.end()
+	var ds proviso.Diagnostics
+	switch {
+	case errors.Is(err, context.Canceled):
+		return stop(exitInterrupted)
+	case errors.Is(err, audit.ErrEmpty):
+		if errors.As(err, &ds) {
+			for _, d := range ds {
+				a.say("%s", printable(d.Error()))
+			}
+		}
+		return &problem{exit: exitInput, code: codeEmpty, msg: "nothing to audit: no conversation was found in " + strings.Join(c.Files, ", "), hint: "name files of recorded conversations"}
+	case err != nil:
+		return &problem{exit: exitInput, code: codeInput, msg: because(errors.Unwrap(err)), hint: "check the names of the files"}
+	}
+	r, hint, ok := audit.ByName(a.output)
+	if !ok {
+		return &problem{exit: exitInput, code: codeUsage, msg: "an audit has no output format " + a.output, hint: hint}
+	}
+	if err := r.Render(a.painted(), rep); err != nil {
+		return unwritable("standard output", err)
+	}
+	if code := auditExit(rep); code != exitOK {
+		return stop(code)
+	}
+	return nil
+}
+
+// auditExit is the exit code of an audit: what was violated comes before what could not be read or decided.
+func auditExit(r *audit.Report) exit {
+	switch {
+	case r.Status() == proviso.Violated:
+		return exitFindings
+	case r.Status() == proviso.Errored, r.Diagnostics.Worst(proviso.Error):
+		return exitIncomplete
+	}
+	return exitOK
+}
+
+// progress is a line on a terminal that says how far a long command has come.
+type progress struct {
+	a    *app
+	on   bool
+	last time.Time
+}
+
+func (a *app) progress() *progress {
+	return &progress{a: a, on: terminal(a.stderr) && !a.quiet && a.env("TERM") != "dumb", last: a.now()}
+}
+
+// step shows the state at most five times a second, and not at all in the first half second.
+func (p *progress) step(s audit.Progress) {
+	now := p.a.now()
+	if !p.on || now.Sub(p.last) < 200*time.Millisecond {
+		return
+	}
+	p.last = now
+	fmt.Fprintf(p.a.stderr, "\r\x1b[K%d sessions, %d events  %s", s.Sessions, s.Events, shorten(s.File, 40))
+}
+
+// end wipes the line.
+func (p *progress) end() {
+	if p.on {
+		fmt.Fprint(p.a.stderr, "\r\x1b[K")
+	}
+}

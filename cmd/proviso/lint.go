@@ -1,0 +1,38 @@
+package main
+
+import (
+	"github.com/proviso-dev/proviso/policy"
+)
+
+// lintCmd is `proviso lint`.
+type lintCmd struct {
+	Packs      []string `arg:"" optional:"" name:"pack" help:"Folders of packs; default: this folder. Several are joined." default:"."`
+	Statistics bool     `help:"Count the findings by code."`
+	ExitZero   bool     `help:"End with exit code 0 whatever was found, unless the pack is broken."`
+}
+
+// Help is the long help of the command.
+func (lintCmd) Help() string {
+	return `Finds what compiles but is probably not meant: clauses that no rule cites, rules that no case tests, facts that nothing supplies, conditions that are always true, and more. proviso explain CODE says what a finding means and how to mend it.`
+}
+
+// Run lints.
+func (c *lintCmd) Run(a *app) error {
+	o, err := a.open(c.Packs)
+	if err != nil {
+		return err
+	}
+	r := a.reportOf("lint", o)
+	r.statistics = c.Statistics
+	r.add("compile", o.found)
+	r.lint(o)
+	r.Tally.Lenient = c.ExitZero
+	return a.finish(r)
+}
+
+// lint adds the findings about packs that load. Lint sees packs that do not compile as well, as far as they could be read.
+func (r *report) lint(o *opened) {
+	ds := policy.Check(o.packs, o.policy)
+	o.locate(ds)
+	r.add("lint", ds)
+}
