@@ -122,3 +122,12 @@ func (p *Policy) SessionValue(name string, v any) (any, error) {
 	}
 	return f.shape.convert(v, name)
 }
+
+// FactValue converts a value to the schema of the fact with number i in Facts, as observing it in a tool result would. The value is not changed.
+// The error says where the value does not conform; for a number out of range it says so.
+func (p *Policy) FactValue(i int, v any) (any, error) {
+	if i < 0 || i >= len(p.facts) {
+		return nil, &conversionError{"", codeArgSchema, "the policy has no fact of this number"}
+	}
+	return p.facts[i].shape.convert(v, "")
+}
