@@ -1,7 +1,6 @@
 package session
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -96,65 +95,4 @@ func TestResyncAfterTheLimit(t *testing.T) {
 	if _, changed := p.s.Resync(told("u:a u:b")); !changed {
 		t.Error("a transcript whose beginning is forgotten counts as unchanged")
 	}
-}
-
-func TestEdit(t *testing.T) {
-	call := func(args string) *proviso.Event {
-		return &proviso.Event{Body: &proviso.ToolCall{Tool: "pay", Args: proviso.JSON(args)}}
-	}
-	text := &proviso.Event{Body: &proviso.Message{Role: proviso.Assistant, Text: "card 1234 of Mia"}}
-	result := &proviso.Event{Body: &proviso.ToolResult{Content: proviso.JSON(`{"card":"1234","n":5678}`)}}
-	span := func(start, end int, with string) proviso.Edit {
-		return proviso.Edit{Rule: "r", Start: start, End: end, Text: with}
-	}
-	to := func(path string, v any) proviso.Edit { return proviso.Edit{Rule: "r", Path: path, Value: v} }
-	for name, c := range map[string]struct {
-		ev    *proviso.Event
-		edits []proviso.Edit
-		want  string // the text or JSON afterwards, or "error: …"
-	}{
-		"a span":               {text, []proviso.Edit{span(5, 9, "[card]")}, "card [card] of Mia"},
-		"spans in any order":   {text, []proviso.Edit{span(13, 16, "M."), span(5, 9, "")}, "card  of M."},
-		"overlapping spans":    {text, []proviso.Edit{span(7, 12, "B"), span(5, 9, "A")}, "card A Mia"},
-		"a span beyond":        {text, []proviso.Edit{span(5, 99, "")}, "error: edit: r: span 5 to 99 of a text of 16 bytes"},
-		"a path in a text":     {text, []proviso.Edit{to("x", "y")}, "error: edit: r: a text has no path \"x\"; redact it"},
-		"an argument":          {call(`{"b":1,"a":2.0}`), []proviso.Edit{to("b", int64(7))}, `{"a":2.0,"b":7}`},
-		"a deep argument":      {call(`{"list":[{"n":1}]}`), []proviso.Edit{to("list.0.n", "x")}, `{"list":[{"n":"x"}]}`},
-		"a new object":         {call(`{}`), []proviso.Edit{to("a.b", true)}, `{"a":{"b":true}}`},
-		"below a text":         {call(`{"a":"x"}`), []proviso.Edit{to("a.b", true)}, `error: edit: r: set a.b: "b" is below a value that is neither object nor list`},
-		"beyond a list":        {call(`{"a":[]}`), []proviso.Edit{to("a.0", true)}, `error: edit: r: set a.0: no member "0" in a list of 0`},
-		"a span in arguments":  {call(`{}`), []proviso.Edit{span(0, 1, "")}, "error: edit: r: the arguments of a call have no text to redact; set them by path"},
-		"a span in a JSON":     {result, []proviso.Edit{span(9, 13, "[card]")}, `{"card":"[card]","n":5678}`},
-		"a span across a JSON": {result, []proviso.Edit{span(19, 23, "[n]")}, `{"card":"1234","n":[n]}`},
-		"a handoff":            {&proviso.Event{Point: proviso.SessionStart, Body: &proviso.Lifecycle{}}, []proviso.Edit{to("x", 1)}, "error: edit: r: a session_start event has nothing to edit"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := proviso.CanonicalJSON(bodyText(c.ev))
-			got := ""
-			out, err := Edit(c.ev, c.edits)
-			if err != nil {
-				got = "error: " + err.Error()
-			} else {
-				got = bodyText(out)
-			}
-			if got != c.want {
-				t.Errorf("%s, want %s", got, c.want)
-			}
-			if !slices.Equal(before, proviso.CanonicalJSON(bodyText(c.ev))) {
-				t.Error("the event itself was changed")
-			}
-		})
-	}
-}
-
-func bodyText(ev *proviso.Event) string {
-	switch b := ev.Body.(type) {
-	case *proviso.Message:
-		return b.Text
-	case *proviso.ToolCall:
-		return b.Args.String()
-	case *proviso.ToolResult:
-		return b.Text + b.Content.String()
-	}
-	return ""
 }

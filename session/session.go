@@ -254,11 +254,11 @@ func (s *State) edited(in *policy.Input, r *proviso.Record) (*policy.Input, erro
 	if len(r.Decision.Edits) == 0 {
 		return in, nil
 	}
-	ev, err := Edit(in.Event, r.Decision.Edits)
+	ev, err := policy.Apply(in, r.Decision.Edits)
 	if err != nil {
 		return nil, err
 	}
-	return s.rules.Bind(ev, nil), nil
+	return s.rules.Bind(&ev, nil), nil
 }
 
 // Apply folds a record into the state. in is the input that the record was made of, or nil where records are replayed. It retains both, and neither may be changed afterwards.
