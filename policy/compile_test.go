@@ -2,9 +2,12 @@ package policy
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"cel.dev/cel-go/cel"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
@@ -88,6 +91,38 @@ func TestColumns(t *testing.T) {
 		// CEL points at the dot before a field.
 		if at := bytes.Index(line, []byte(name)); p.Col != at && p.Col != at+1 {
 			t.Errorf("%v: %s stands at column %d", ds[i], name, at+1)
+		}
+	}
+}
+
+// TestZonesAreCELs compares calendar parts in a zone with CEL's own, which read the zone from disk.
+func TestZonesAreCELs(t *testing.T) {
+	env, err := cel.NewEnv(cel.Variable("now", cel.TimestampType))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part := range calendarParts {
+		for _, z := range []string{"America/New_York", "Asia/Kolkata", "UTC", "+02:00", "-09:30", "02:00"} {
+			text := "now." + part + "('" + z + "')"
+			a, iss := env.Compile(text)
+			if iss.Err() != nil {
+				t.Fatal(iss.Err())
+			}
+			prg, err := env.Program(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _, err := prg.Eval(map[string]any{"now": testNow})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pk := basePack()
+			pk.Grants = append(pk.Grants, Grant{Tools: txts("act"), When: leaf(fmt.Sprintf("%s == %d", text, want.Value()))})
+			p := mustCompile(t, pk)
+			in := p.Bind(call("act", map[string]any{"id": "x", "other": "y", "amount": 20.0, "count": int64(3), "ok": true, "at": "2025-01-01T00:00:00Z", "tags": []any{}, "maybe": nil}), nil)
+			if d := p.Decide(in, &View{Now: testNow}); d.Outcome != proviso.Allow {
+				t.Errorf("%s is not %v: %s", text, want.Value(), dump(d))
+			}
 		}
 	}
 }

@@ -380,14 +380,18 @@ var pastFunctions = map[string]struct {
 
 var phases = map[string]proviso.Phase{"attempted": proviso.Attempted, "denied": proviso.Denied, "released": proviso.Released, "ok": proviso.OK, "error": proviso.Failed, "reserved": Reserved}
 
-// takeHistory replaces history calls and origin() by internal calls that carry the number of a query.
+// takeHistory replaces history calls and origin() by internal calls that carry the number of a query, and time zones by times in that zone.
 func (u *unit) takeHistory(x *checked, root ast.Expr) bool {
 	ok := true
 	ast.PostOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.CallKind || e.AsCall().IsMemberFunction() || !ok {
+		if e.Kind() != ast.CallKind || !ok {
 			return
 		}
 		call := e.AsCall()
+		if call.IsMemberFunction() {
+			ok = u.takeZone(x, e)
+			return
+		}
 		if call.FunctionName() == "origin" && len(call.Args()) == 1 {
 			e.SetKindCase(factory.NewCall(e.ID(), "@origin", factory.NewIdent(u.fresh(x, e), "@frame"), call.Args()[0]))
 			return
@@ -407,6 +411,27 @@ func (u *unit) takeHistory(x *checked, root ast.Expr) bool {
 			factory.NewList(u.fresh(x, e), values, nil)))
 	}))
 	return ok
+}
+
+// calendarParts are CEL's methods of timestamps that may take a time zone.
+var calendarParts = map[string]bool{"getFullYear": true, "getMonth": true, "getDate": true, "getDayOfMonth": true, "getDayOfWeek": true, "getDayOfYear": true,
+	"getHours": true, "getMinutes": true, "getSeconds": true, "getMilliseconds": true}
+
+// takeZone replaces t.getHours(zone) by @local(t, zone).getHours(): CEL's own way looks the zone up on disk at every call, ours resolves it once.
+func (u *unit) takeZone(x *checked, e ast.Expr) bool {
+	call := e.AsCall()
+	if !calendarParts[call.FunctionName()] || len(call.Args()) != 1 {
+		return true
+	}
+	if name, literal := textLiteral(call.Args()[0]); literal {
+		if _, err := zone(name); err != nil {
+			u.c.diag(u.position(x, call.Args()[0].ID(), nil), codeTime, err.Error(), "use an IANA name such as Europe/Berlin, or an offset such as +02:00")
+			return false
+		}
+	}
+	local := factory.NewCall(u.fresh(x, e), "@local", call.Target(), call.Args()[0])
+	e.SetKindCase(factory.NewMemberCall(e.ID(), call.FunctionName(), local))
+	return true
 }
 
 func (u *unit) fresh(x *checked, at ast.Expr) int64 {

@@ -12,6 +12,7 @@ import (
 	celref "cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 
+	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -403,6 +404,18 @@ func (p Past) since(now time.Time) time.Duration {
 	return now.Sub(p.Last)
 }
 
+// zone resolves an IANA name or an offset such as +02:00, which CEL knows as well.
+func zone(name string) (*time.Location, error) {
+	if t, err := time.Parse("-07:00", name); err == nil {
+		_, offset := t.Zone()
+		return time.FixedZone(name, offset), nil
+	}
+	if t, err := time.Parse("15:04", name); err == nil {
+		return time.FixedZone(name, t.Hour()*3600+t.Minute()*60), nil
+	}
+	return builtin.Zone(name)
+}
+
 // frameOptions declares the functions that need the frame.
 func frameOptions() []cel.EnvOption {
 	past := func(name string, out *cel.Type, value func(*frame, Past) celref.Val) cel.EnvOption {
@@ -433,6 +446,16 @@ func frameOptions() []cel.EnvOption {
 					return types.False
 				}
 				return celUnknown
+			}))),
+		cel.Function("@local", cel.Overload("local_time_in_zone", []*cel.Type{cel.TimestampType, cel.StringType}, cel.TimestampType,
+			cel.BinaryBinding(func(t, name celref.Val) celref.Val {
+				loc, err := zone(string(name.(types.String)))
+				if err != nil {
+					return types.WrapErr(err)
+				}
+				at := t.(types.Timestamp).Time
+				_, offset := at.In(loc).Zone()
+				return types.Timestamp{Time: at.UTC().Add(time.Duration(offset) * time.Second)}
 			}))),
 		cel.Function("@origin", cel.Overload("origin_value", []*cel.Type{frameCELType, cel.DynType}, cel.ListType(cel.StringType),
 			cel.BinaryBinding(func(fv, v celref.Val) celref.Val {
