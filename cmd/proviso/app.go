@@ -38,6 +38,7 @@ type globals struct {
 
 // commands is the command line.
 type commands struct {
+	Try     tryCmd     `cmd:"" group:"start" help:"See it work: a forbidden call, its hint, the allowed one, an audit."`
 	Init    initCmd    `cmd:"" group:"start" help:"Write a small pack that works."`
 	Explain explainCmd `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
 	Check   checkCmd   `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`

@@ -23,13 +23,23 @@ func (s style) outcome(o proviso.Outcome) string {
 	return s.paint(strings.ToUpper(strings.ReplaceAll(o.String(), "_", " ")), outcomeLook[o]...)
 }
 
-// decision writes all that a decision says.
+// decision writes all that a decision says. Where something is missing, the rules that wait for it are only named: what to do next comes first.
 func (s style) decision(b *strings.Builder, d *proviso.Decision) {
-	for _, r := range d.Reasons {
-		s.reason(b, r)
+	gap := ""
+	if d.Outcome != proviso.NeedInfo {
+		for _, r := range d.Reasons {
+			b.WriteString(gap)
+			s.reason(b, r)
+			gap = "\n"
+		}
 	}
 	for _, m := range d.Missing {
+		b.WriteString(gap)
 		s.missing(b, m)
+		gap = "\n"
+	}
+	if len(d.Errors)+len(d.Edits)+len(d.Notices) > 0 {
+		b.WriteString(gap)
 	}
 	for _, f := range d.Errors {
 		b.WriteString(s.indented("  error    ", f.String(), red))

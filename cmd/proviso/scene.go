@@ -91,8 +91,8 @@ func readEvent(name string, b []byte) (*proviso.Event, error) {
 }
 
 func badInput(name, msg, hint string) error {
-	if name == "-" {
-		name = "standard input"
+	if rest, ok := strings.CutPrefix(name, "-"); ok && (rest == "" || rest[0] == ':') {
+		name = "standard input" + rest
 	}
 	return &problem{exit: exitInput, code: codeInput, msg: name + ": " + msg, hint: hint}
 }

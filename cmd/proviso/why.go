@@ -54,7 +54,7 @@ func (c *whyCmd) Run(a *app) error {
 		a.style.ruleState(&b, r, st)
 	}
 	if silent > 0 {
-		fmt.Fprintf(&b, "\n%d more rules speak of this but do not apply; --all lists them\n", silent)
+		fmt.Fprintf(&b, "\nrules that speak of this but do not apply: %d; --all lists them\n", silent)
 	}
 	if len(d.Missing)+len(d.Errors)+len(d.Edits)+len(d.Notices) > 0 {
 		b.WriteByte('\n')
