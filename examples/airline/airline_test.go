@@ -30,6 +30,15 @@ func compile(t *testing.T, pack *policy.Pack) *policy.Policy {
 	return p
 }
 
+func TestLint(t *testing.T) {
+	pack := load(t)
+	for _, d := range policy.Check([]*policy.Pack{pack}, compile(t, pack)) {
+		if d.Severity <= proviso.Warning {
+			t.Error(d)
+		}
+	}
+}
+
 func TestCases(t *testing.T) {
 	pack := load(t)
 	results := audit.Test(compile(t, pack), pack.Tests)
