@@ -35,7 +35,7 @@ func (c *testCmd) Run(a *app) error {
 	}
 	if cov := r.Coverage; cov != nil && cov.percent() < c.Threshold {
 		r.add("test", proviso.Diagnostics{{Code: codeThreshold, Severity: proviso.Warning,
-			Msg: fmt.Sprintf("%.0f percent of the rules are tested in both directions, less than %g", cov.percent(), c.Threshold), Hint: "add cases for the rules listed above"}})
+			Msg: fmt.Sprintf("%.0f percent of the rules are tested in both directions, less than %g", cov.percent(), c.Threshold), Hint: "add cases for the rules that are named"}})
 	}
 	return a.finish(r)
 }

@@ -226,7 +226,7 @@ func (t *tale) causes(cs []proviso.Cause) {
 				value = "is " + literal(in.Val)
 			}
 		}
-		fmt.Fprintf(&t.b, "%s%-7s %s  %s\n", strings.Repeat(" ", 10), c.Value, pad(shorten(c.Expr, 38), 38), t.style.paint(shorten(value, t.style.limit()-58), faint))
+		fmt.Fprintf(&t.b, "%s%-7s %s  %s\n", strings.Repeat(" ", 10), c.Value, pad(shorten(c.Expr, 37), 37), t.style.paint(shorten(value, t.style.limit()-57), faint))
 	}
 }
 

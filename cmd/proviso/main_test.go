@@ -1,0 +1,64 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/proviso-dev/proviso/internal/testkit"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"proviso": main})
+}
+
+// Each script is a session at a shell: commands, what they print, and how they end. exits N CMD checks the exit code.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       testkit.Update(),
+		RequireExplicitExec: false,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+		},
+		Setup: func(e *testscript.Env) error {
+			airline, err := filepath.Abs(filepath.Join("..", "..", "examples", "airline"))
+			e.Setenv("AIRLINE", airline)
+			e.Setenv("PROVISO_DATA", "")
+			e.Setenv("XDG_CACHE_HOME", e.WorkDir)
+			return err
+		},
+	})
+}
+
+// exits runs a command and compares its exit code, which ! of testscript does not tell apart.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG…")
+	}
+	want := args[0]
+	err := ts.Exec("sh", append([]string{"-c", `"$0" "$@"; code=$?; test "$code" = ` + want + ` || { echo "exit code $code, want ` + want + `" >&2; exit 99; }`}, args[1:]...)...)
+	if err != nil {
+		ts.Fatalf("%v: exit code is not %s", args[1:], want)
+	}
+}
+
+func TestCrashIsOneLine(t *testing.T) {
+	var out, errs writer
+	a := newApp(nil, &out, &errs, func(string) (string, bool) { return "", false })
+	if code := a.crashed("index out of range\ngoroutine 1 [running]", []byte("stack")); code != exitIncomplete {
+		t.Errorf("exit code %d, want %d", code, exitIncomplete)
+	}
+	want := "proviso: internal error: index out of range; this is a fault of Proviso, please report it with the command that you ran and the output of proviso doctor [PV999]\n"
+	if string(errs) != want {
+		t.Errorf("got %q, want %q", errs, want)
+	}
+}
+
+type writer []byte
+
+func (w *writer) Write(b []byte) (int, error) {
+	*w = append(*w, b...)
+	return len(b), nil
+}
