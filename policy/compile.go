@@ -626,11 +626,12 @@ func (c *compiler) grants(u *unit) {
 		if !ok || !u.guarded(f, nil) || !u.checkTree(f) {
 			return
 		}
-		root, ok := u.lowered(f, nil)
+		occurs := map[*tree.Node]string{}
+		root, ok := u.lowered(f, occurs)
 		if !ok {
 			return
 		}
-		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, g.Pos})
+		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, occurs, g.Pos})
 	}
 	rankAt := map[Rank]int{}
 	for _, pk := range c.p.packs {

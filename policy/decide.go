@@ -84,9 +84,10 @@ func (p *Policy) faulted(in *Input, d *proviso.Decision) {
 
 // The names that stand for a rule where none of the pack decided.
 const (
-	inputRule = "input"  // the event itself is not acceptable
-	grantRule = "grants" // no grant covers the call
-	editRule  = "edits"  // edits contradict each other
+	inputRule    = "input"    // the event itself is not acceptable
+	grantRule    = "grants"   // no grant covers the call
+	editRule     = "edits"    // edits contradict each other
+	defaultsRule = "defaults" // the pack's defaults close the point
 )
 
 // ruleErr is what an erring atom counts as in a rule: the rule fires, unless the pack opens the point on errors.

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/tree"
 )
@@ -16,6 +18,9 @@ func (f *frame) reasons(d *proviso.Decision) {
 	f.firing(d, tree.IsTrue)
 	if d.Outcome != proviso.Allow && !decided(d.Reasons[n:], d.Outcome) && n == 0 {
 		f.firing(d, tree.Open)
+	}
+	if d.Outcome == proviso.Deny && len(d.Reasons) == 0 {
+		d.Reasons = append(d.Reasons, proviso.Reason{Rule: defaultsRule, Outcome: proviso.Deny, Class: proviso.Never, Agent: "the pack's defaults deny " + f.prog.point.String()})
 	}
 }
 
@@ -87,7 +92,7 @@ func (f *frame) grantCauses() []proviso.Cause {
 	var out []proviso.Cause
 	f.eachGrant(func(g *grant) {
 		if tree.Eval(g.root, f.grantErr(), f.atomSet) != tree.IsTrue {
-			out = f.causes(nil, g.root, out)
+			out = f.causes(g.occurs, g.root, out)
 		}
 	})
 	return out
@@ -117,27 +122,36 @@ func (f *frame) causes(occurs map[*tree.Node]string, n *tree.Node, out []proviso
 	case tree.Atom:
 		return f.cause(n, f.prog.atoms[n.Atom].text, out)
 	case tree.If:
-		out = f.causes(occurs, n.Kids[0], out)
-		switch tree.Eval(n.Kids[0], tree.IsFalse, f.atomSet) {
-		case tree.IsTrue:
-			return f.causes(occurs, n.Kids[1], out)
-		case tree.IsFalse:
-			return f.causes(occurs, n.Kids[2], out)
-		}
-		return out
+		return f.branchCauses(occurs, n, out)
 	case tree.Not:
 		return f.causes(occurs, n.Kids[0], out)
 	}
-	// A conjunction that is not true is explained by the children that are not, a disjunction that is not false by those that are not.
+	// A conjunction that is not true is explained by the children that are not, a disjunction that is not false by those that are not; where some of them decide alone, by these.
 	skip := tree.IsTrue
 	if n.Op == tree.Any || n.Op == tree.Gate {
 		skip = tree.IsFalse
 	}
 	whole := f.value(n)
+	alone := whole == skip.Not() && slices.ContainsFunc(n.Kids, func(k *tree.Node) bool { return f.value(k) == whole })
 	for _, k := range n.Kids {
-		if whole == skip || f.value(k) != skip {
+		if v := f.value(k); whole == skip || v != skip && (!alone || v == whole) {
 			out = f.causes(occurs, k, out)
 		}
+	}
+	return out
+}
+
+// branchCauses explains an If: by its condition and the branch taken, or, where the condition is open and both branches agree, by these.
+func (f *frame) branchCauses(occurs map[*tree.Node]string, n *tree.Node, out []proviso.Cause) []proviso.Cause {
+	c, whole := f.value(n.Kids[0]), f.value(n)
+	if c != tree.Open || whole == tree.Open {
+		out = f.causes(occurs, n.Kids[0], out)
+	}
+	if c == tree.IsTrue || c == tree.Open {
+		out = f.causes(occurs, n.Kids[1], out)
+	}
+	if c == tree.IsFalse || c == tree.Open {
+		out = f.causes(occurs, n.Kids[2], out)
 	}
 	return out
 }

@@ -421,6 +421,10 @@ func (u *unit) lower(f *formula, occurs map[*tree.Node]string) (*tree.Node, bool
 		if !ok {
 			return nil, false
 		}
+		if f.op == tree.Not {
+			// Kept where it undoes the negation of a normalised comparison: the leaf below is explained as it was written.
+			return &tree.Node{Op: tree.Not, Kids: kids}, true
+		}
 		return tree.New(f.op, kids...), true
 	}
 	if v, ok := boolLiteral(f.e); ok {

@@ -33,6 +33,7 @@ type grant struct {
 	agents []string
 	scope  string
 	root   *tree.Node
+	occurs map[*tree.Node]string // leaves, as they were written
 	pos    proviso.Pos
 }
 
