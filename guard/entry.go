@@ -1,0 +1,218 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/session"
+)
+
+// entry is a session at hand. Whoever holds its token may use it.
+type entry struct {
+	id    string
+	token chan struct{}
+	gone  bool // it was put away while somebody waited for the token
+	state *session.State
+	rules Policy
+	// behind are records that are part of the state and could not be appended yet.
+	behind []proviso.Record
+	// out is what was given to the journal last; journals keep nothing of it.
+	out []proviso.Record
+}
+
+// maxBehind bounds the records that wait for the journal.
+const maxBehind = 1024
+
+const defaultSessions = 10000
+
+// SetPolicy makes another policy count from the next event on; each session is folded anew with it when it goes on.
+func (g *Guard) SetPolicy(p Policy) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Policy = p
+}
+
+// enter finds the session, or folds it from the journal, and locks it until leave.
+func (g *Guard) enter(ctx context.Context, id string) (*entry, error) {
+	if id == "" {
+		return nil, &enterError{code: CodeSession, msg: "the event names no session; let the door mint an id"}
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, &enterError{CodeSession, "the caller has gone", err}
+		}
+		s, rules, err := g.find(id)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case s.token <- struct{}{}:
+		case <-ctx.Done():
+			return nil, &enterError{CodeSession, "the session is busy", ctx.Err()}
+		}
+		if s.gone {
+			s.leave()
+			continue
+		}
+		// A policy of the same digest may number its facts and queries differently; the session keeps the one that it was folded with.
+		if s.state == nil || s.state.Digest() != rules.Digest() {
+			if err := g.load(ctx, s, rules); err != nil {
+				s.leave()
+				return nil, err
+			}
+		}
+		return s, nil
+	}
+}
+
+func (s *entry) leave() { <-s.token }
+
+// find returns the session's entry, making one where there is none, and the policy.
+func (g *Guard) find(id string) (*entry, Policy, error) {
+	g.mu.RLock()
+	s, rules := g.sessions[id], g.Policy
+	g.mu.RUnlock()
+	if rules == nil {
+		return nil, nil, &enterError{code: CodeNoPolicy, msg: "no policy is set"}
+	}
+	if s != nil {
+		return s, rules, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s = g.sessions[id]; s != nil {
+		return s, rules, nil
+	}
+	limit := g.MaxSessions
+	if limit == 0 {
+		limit = defaultSessions
+	}
+	if len(g.sessions) >= limit && !g.putAway() {
+		return nil, nil, &enterError{code: CodeSession, msg: fmt.Sprintf("%d sessions are at hand and none can be put away; end some", limit)}
+	}
+	if g.sessions == nil {
+		g.sessions = map[string]*entry{}
+	}
+	s = &entry{id: id, token: make(chan struct{}, 1)}
+	g.sessions[id] = s
+	return s, rules, nil
+}
+
+// putAway drops a session that nobody uses and that the journal holds completely. The order of Go's maps picks it at random.
+func (g *Guard) putAway() bool {
+	if g.Journal == nil {
+		return false
+	}
+	for id, s := range g.sessions {
+		select {
+		case s.token <- struct{}{}:
+		default:
+			continue
+		}
+		idle := len(s.behind) == 0
+		if idle {
+			s.gone = true
+			delete(g.sessions, id)
+		}
+		s.leave()
+		if idle {
+			return true
+		}
+	}
+	return false
+}
+
+// load folds the session from the journal and from what the journal does not have yet.
+func (g *Guard) load(ctx context.Context, s *entry, rules Policy) error {
+	fresh := session.New(rules, s.id)
+	if g.Journal == nil {
+		if s.state != nil && s.state.Next() > 1 {
+			return &enterError{code: CodeSession, msg: "the policy changed and there is no journal to fold the session from; start a new one"}
+		}
+		s.state, s.rules = fresh, rules
+		return nil
+	}
+	for r, err := range g.Journal.Read(ctx, s.id, 1) {
+		if err == nil {
+			err = fresh.Apply(nil, &r)
+		}
+		if err != nil {
+			return &enterError{CodeSession, "the session could not be folded from the journal", err}
+		}
+	}
+	for i := range s.behind {
+		if err := fresh.Apply(nil, &s.behind[i]); err != nil {
+			return &enterError{CodeSession, "the session could not be folded from what waits for the journal", err}
+		}
+	}
+	if fresh.Next() > 1 {
+		g.counts.folds.Add(1)
+	}
+	s.state, s.rules = fresh, rules
+	return nil
+}
+
+var (
+	errFaster    = &enterError{code: CodeSession, msg: "another guard on the same journal has appended to the session"}
+	errNoJournal = errors.New("there is no journal")
+)
+
+// write appends a record, and first whatever waits. It fails with errFaster where the session has gone on elsewhere, and else only where the record must be durable and is not.
+func (g *Guard) write(ctx context.Context, s *entry, r *proviso.Record) error {
+	if g.Journal == nil {
+		if g.Audit == Required && s.effectful(r) {
+			return errNoJournal
+		}
+		return nil
+	}
+	s.out = append(append(s.out[:0], s.behind...), *r)
+	err := g.Journal.Append(ctx, s.out...)
+	if err == nil {
+		s.behind = nil
+		return nil
+	}
+	var other interface{ Conflict() bool }
+	if errors.As(err, &other) && other.Conflict() {
+		g.counts.conflicts.Add(1)
+		g.counts.lost.Add(int64(len(s.behind)))
+		s.behind = nil
+		return errFaster
+	}
+	g.counts.journal.Add(1)
+	if g.Audit == Required && (s.effectful(r) || len(s.behind) >= maxBehind) {
+		return err
+	}
+	s.later(g, r)
+	return nil
+}
+
+// effectful reports whether the record releases a call that does more than read.
+func (s *entry) effectful(r *proviso.Record) bool {
+	call, ok := r.Event.Body.(*proviso.ToolCall)
+	return ok && r.Phase == proviso.Released && !s.rules.IsRead(call.Tool)
+}
+
+// later keeps a record for the next append. Beyond the bound the oldest is lost, and counted.
+func (s *entry) later(g *Guard, r *proviso.Record) {
+	if g.Journal == nil {
+		return
+	}
+	if len(s.behind) >= maxBehind {
+		g.counts.lost.Add(1)
+		s.behind = s.behind[1:]
+	}
+	s.behind = append(s.behind, *r)
+}
+
+// forget drops a session that has ended and that the journal holds completely.
+func (g *Guard) forget(s *entry) {
+	if g.Journal == nil || len(s.behind) > 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.gone = true
+	delete(g.sessions, s.id)
+}
