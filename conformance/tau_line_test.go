@@ -1,57 +1,57 @@
 package conformance
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/policy"
-	"github.com/proviso-dev/proviso/session"
 )
 
-// sessionLine leads a conversation over session state and decisions alone.
-type sessionLine struct {
+// guardLine leads a conversation through guard.Do, as every door does.
+type guardLine struct {
 	t     testing.TB
-	p     *policy.Policy
-	state *session.State
-	now   time.Time
-	calls int
+	guard *guard.Guard
 }
+
+// lineSession is the one session of a line; each line has a guard and a journal of its own.
+const lineSession = "conversation"
 
 // newLine starts a conversation whose session has these attributes.
 func newLine(t testing.TB, p *policy.Policy, attributes map[string]any) line {
-	l := &sessionLine{t: t, p: p, state: session.New(p, "s"), now: time.Date(2024, 5, 15, 15, 0, 0, 0, time.UTC)}
+	t.Helper()
+	now := time.Date(2024, 5, 15, 15, 0, 0, 0, time.UTC)
+	l := &guardLine{t: t, guard: &guard.Guard{Policy: p, Journal: &journal.Memory{}, Clock: func() time.Time {
+		now = now.Add(time.Second)
+		return now
+	}}}
 	l.pass(proviso.SessionStart, &proviso.Lifecycle{Kind: "start", Attributes: attributes})
 	return l
 }
 
-func (l *sessionLine) pass(point proviso.Point, body proviso.Body) proviso.Decision {
+// pass brings an event to the guard that must be let through.
+func (l *guardLine) pass(point proviso.Point, body proviso.Body) {
 	l.t.Helper()
-	l.now = l.now.Add(time.Second)
-	ev := &proviso.Event{Session: l.state.ID(), Seq: l.state.Next(), Time: l.now, Point: point, Body: body}
-	in := l.state.Bind(ev)
-	v := l.state.View(in)
-	v.Now = l.now
-	d := l.p.Decide(in, v)
-	rec := l.state.Record(in, d)
-	must(l.t, l.state.Apply(in, &rec))
-	return d
+	if _, err := l.guard.Do(context.Background(), proviso.Event{Session: lineSession, Point: point, Body: body}, nil); err != nil {
+		l.t.Fatalf("%s is not let through: %v", point, err)
+	}
 }
 
-func (l *sessionLine) say(role proviso.Role, text string) {
+func (l *guardLine) say(role proviso.Role, text string) {
 	l.t.Helper()
 	point := proviso.Input
 	if role == proviso.Assistant {
 		point = proviso.Output
 	}
-	if d := l.pass(point, &proviso.Message{Role: role, Text: text}); d.Outcome != proviso.Allow {
-		l.t.Fatalf("what the %s says is not let through: %v", role, d)
-	}
+	l.pass(point, &proviso.Message{Role: role, Text: text})
 }
 
-func (l *sessionLine) call(tool string, args map[string]any, effect func() (json.RawMessage, error)) proviso.Decision {
+func (l *guardLine) call(tool string, args map[string]any, effect func() (json.RawMessage, error)) proviso.Decision {
 	l.t.Helper()
 	if args == nil {
 		args = map[string]any{}
@@ -59,20 +59,25 @@ func (l *sessionLine) call(tool string, args map[string]any, effect func() (json
 	return l.callJSON(tool, proviso.JSON(encode(l.t, args)), effect)
 }
 
-func (l *sessionLine) callJSON(tool string, args proviso.JSON, effect func() (json.RawMessage, error)) proviso.Decision {
+func (l *guardLine) callJSON(tool string, args proviso.JSON, effect func() (json.RawMessage, error)) proviso.Decision {
 	l.t.Helper()
-	l.calls++
-	id := fmt.Sprintf("call-%d", l.calls)
-	d := l.pass(proviso.ToolCallPoint, &proviso.ToolCall{ID: id, Tool: tool, Args: args})
-	if d.Outcome != proviso.Allow {
-		return d
+	ran := false
+	next := func(_ context.Context, _ proviso.Event) (proviso.ToolResult, error) {
+		ran = true
+		raw, err := effect()
+		if err != nil {
+			return proviso.ToolResult{IsError: true, Text: err.Error()}, nil
+		}
+		return proviso.ToolResult{Content: proviso.JSON(raw)}, nil
 	}
-	result := &proviso.ToolResult{CallID: id, Tool: tool}
-	if raw, err := effect(); err != nil {
-		result.IsError, result.Text = true, err.Error()
-	} else {
-		result.Content = proviso.JSON(raw)
+	e, err := l.guard.Do(context.Background(), proviso.Event{Session: lineSession, Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{Tool: tool, Args: args}}, next)
+	d := e.Record.Decision
+	if allowed := d.Outcome == proviso.Allow; ran != allowed {
+		l.t.Fatalf("%s: decided %s, and yet the effect ran: %v", tool, d.Outcome, ran)
 	}
-	l.pass(proviso.ToolResultPoint, result)
+	var denied *guard.DeniedError
+	if err != nil && !errors.As(err, &denied) {
+		l.t.Fatalf("%s: %v", tool, err)
+	}
 	return d
 }
