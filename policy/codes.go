@@ -13,4 +13,5 @@ const (
 	CodeReference   = "PV017" // a $ref that leads nowhere
 	CodeLimit       = "PV018" // a file that is too large, too deep or has too many values
 	CodeSchema      = "PV019" // a JSON Schema that is not one
+	CodeLayout      = "PV020" // a file that cannot be laid out without losing something
 )

@@ -67,6 +67,7 @@ type yamlNode struct {
 	text   string // scalars: the text, or a number or boolean as it is spelled
 	num    any    // int64 or float64
 	items  []*yamlNode
+	dashes []int // of a list in lines: the offsets of the dashes of its items
 	fields []yamlField
 	file   *yamlFile
 }
@@ -414,7 +415,10 @@ func (r *yamlReader) node(a ast.Node) *yamlNode {
 		if a.IsFlowStyle {
 			n.style = flowStyle
 		}
-		for _, v := range a.Values {
+		for i, v := range a.Values {
+			if !a.IsFlowStyle && i < len(a.Entries) {
+				n.dashes = append(n.dashes, r.src.offset(a.Entries[i].Start.Position))
+			}
 			n.items = append(n.items, r.node(v))
 		}
 	case *ast.LiteralNode:
@@ -473,12 +477,29 @@ func (r *yamlReader) fields(n *yamlNode, values []*ast.MappingValueNode) {
 // located checks that our own reading of the scalar's bytes gives the parser's text, so that positions inside of it can be trusted.
 func (r *yamlReader) located(n *yamlNode) {
 	got, _, ok := r.src.scalar(n.off, n.style, n.text)
+	if n.style == plainStyle && (!ok || got != n.text) {
+		n.off = r.src.beforeBlanks(n.off, n.text)
+		got, _, ok = r.src.scalar(n.off, n.style, n.text)
+	}
 	switch {
 	case !ok && n.style == doubleStyle:
 		r.fail(n.off, CodeSyntax, "this quoted text has an escape that stands for no character", "write the character itself, or \\uXXXX of a real one")
 	case !ok || got != n.text:
 		r.fail(n.off, CodeSyntax, "this text can be read in two ways", "put it in quotes on one line, or use a block text (|)")
 	}
+}
+
+// beforeBlanks corrects the parser's place of an unquoted scalar that blanks follow: it is too far right by as many bytes as there are blanks.
+// Where no place fits, off comes back.
+func (s *yamlFile) beforeBlanks(off int, text string) int {
+	for at := off - 1; at >= 0 && s.text[at] != '\n'; at-- {
+		if _, offs, ok := s.scalar(at, plainStyle, text); ok {
+			if r := (scalarReader{src: s.text}); r.blanks(int(offs[len(offs)-1])) >= off-at {
+				return at
+			}
+		}
+	}
+	return off
 }
 
 // plain gives an unquoted scalar its kind, by the YAML 1.2 core schema; spellings on which YAML readers differ are errors rather than guesses.
