@@ -361,13 +361,14 @@ func (f *frame) addFaults(d *proviso.Decision, rule string, root *tree.Node) {
 			if af.atom == i && af.err != nil {
 				fault.Msg = plainMessage(af.err.Error())
 				if strings.Contains(fault.Msg, "cost limit") {
-					fault.Code = codeRunCost
+					fault.Code, fault.Hint = codeRunCost, "bound the lists with maxItems in their schemas, or avoid nesting all and exists"
 				}
 			}
 		}
 		for _, n := range a.slots {
 			if f.slots[n].state == failed && f.slots[n].key.N >= 0 {
 				fault.Code, fault.Msg = codeFactBroken, f.prog.slots[n].text+": "+errBroken.Error()
+				fault.Hint = "mend the fact's schema or its value: in the pack, or the tool that answers otherwise than it should"
 			}
 		}
 		d.Errors = append(d.Errors, fault)

@@ -41,7 +41,7 @@ func (f *frame) effects(d *proviso.Decision) {
 		for _, s := range r.sets {
 			val, st := s.get(f)
 			if st != known {
-				f.refuseEdit(d, r.id, fmt.Sprintf("the value for %s could not be computed", s.path))
+				f.refuseEdit(d, r.id, fmt.Sprintf("the value for %s could not be computed", s.path), "require first what the value is computed from, so that it is looked up")
 				return
 			}
 			d.Edits = append(d.Edits, proviso.Edit{Rule: r.id, Path: s.path, Value: val})
@@ -51,7 +51,7 @@ func (f *frame) effects(d *proviso.Decision) {
 		return
 	}
 	if msg := contradiction(d.Edits); msg != "" {
-		f.refuseEdit(d, editRule, msg)
+		f.refuseEdit(d, editRule, msg, "let one rule set the value")
 		return
 	}
 	d.Edits = unite(d.Edits)
@@ -65,9 +65,9 @@ func replacement(with string) string {
 	return with
 }
 
-func (f *frame) refuseEdit(d *proviso.Decision, rule, msg string) {
+func (f *frame) refuseEdit(d *proviso.Decision, rule, msg, hint string) {
 	d.Outcome, d.Edits = proviso.Deny, nil
-	d.Errors = append(d.Errors, proviso.Fault{Code: codeEdit, Rule: rule, Msg: msg, Hint: "let one rule set the value"})
+	d.Errors = append(d.Errors, proviso.Fault{Code: codeEdit, Rule: rule, Msg: msg, Hint: hint})
 	d.Reasons = append(d.Reasons, proviso.Reason{Rule: rule, Outcome: proviso.Deny, Class: proviso.WithChange, Agent: msg})
 }
 
@@ -122,12 +122,12 @@ func unite(edits []proviso.Edit) []proviso.Edit {
 func (f *frame) decideEdited(d *proviso.Decision) {
 	ev, err := Apply(f.in, d.Edits)
 	if err != nil {
-		f.refuseEdit(d, editRule, err.Error())
+		f.refuseEdit(d, editRule, err.Error(), "set a path that the arguments have")
 		return
 	}
 	again := f.pol.Bind(&ev, f.in.call)
 	if again.Fault != nil {
-		f.refuseEdit(d, editRule, "the edited event is not acceptable: "+again.Fault.Msg)
+		f.refuseEdit(d, editRule, "the edited event is not acceptable: "+again.Fault.Msg, "set what the tool's schema admits")
 		return
 	}
 	g := f.pol.frame(f.prog, again, f.v)

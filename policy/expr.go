@@ -112,9 +112,13 @@ func (u *unit) report(x *checked, e *common.Error) {
 		name := m[1]
 		msg, hint := fmt.Sprintf("undeclared name %q%s", name, u.inTool()), proviso.DidYouMean(name, u.visible())
 		switch {
-		case name == "judged":
+		case name == "judged" || strings.HasPrefix(name, "judged."):
 			hint = "questions are declared under questions: and read as judged.<id>"
-			if q := proviso.DidYouMean(strings.TrimPrefix(afterDot(x.text.S, "judged."), "judged."), sortedKeys(u.c.p.questions)); q != "" {
+			asked := strings.TrimPrefix(name, "judged.")
+			if name == "judged" {
+				asked = afterDot(x.text.S, "judged.")
+			}
+			if q := proviso.DidYouMean(asked, sortedKeys(u.c.p.questions)); q != "" {
 				hint = q
 			}
 		case name == "turns":
