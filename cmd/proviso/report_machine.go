@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -116,7 +117,7 @@ func sarifReport(w io.Writer, _ style, r *report) error {
 		res := sarifResult{RuleID: f.Code, Level: f.Severity.String(), Message: sarifText{sentence(f.Diagnostic)}}
 		if f.Pos.File != "" {
 			var l sarifLocation
-			l.Physical.Artifact.URI = f.Pos.File
+			l.Physical.Artifact.URI = (&url.URL{Path: f.Pos.File}).String()
 			if f.Pos.Line > 0 {
 				l.Physical.Region = &sarifRegion{f.Pos.Line, f.Pos.Col}
 			}
@@ -227,7 +228,7 @@ func githubReport(w io.Writer, _ style, r *report) error {
 		if f.Pos.Col > 0 {
 			place = append(place, fmt.Sprintf("col=%d", f.Pos.Col))
 		}
-		if _, err := fmt.Fprintf(w, "::%s %s::%s\n", level[f.Severity], strings.Join(place, ","), data.Replace(sentence(f.Diagnostic))); err != nil {
+		if _, err := fmt.Fprintf(w, "::%s %s::%s\n", level[f.Severity], strings.Join(place, ","), data.Replace(printable(sentence(f.Diagnostic)))); err != nil {
 			return err
 		}
 	}

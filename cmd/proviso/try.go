@@ -167,7 +167,7 @@ func (t *tale) do(tool string, point proviso.Point, body proviso.Body, next guar
 	if d.Outcome == proviso.Allow && err != nil {
 		return nil, err
 	}
-	t.records = append(t.records, e.Record)
+	t.records = append(t.records, *e.Record)
 	if tool != "" {
 		t.verdict(d, e.Result)
 	}
