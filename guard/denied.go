@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,7 @@ const (
 	CodeQuote    = "PV526" // an answer whose quotes are not in the transcript or in the clause
 	CodeSibling  = "PV527" // a call whose sibling was denied, under parallel: atomic
 	CodeBatch    = "PV528" // calls that cannot be decided together
+	CodePanic    = "PV529" // a panic while deciding
 )
 
 // DeniedError says that an event was not allowed. It is the error that callers who do not look at decisions trip over.
@@ -101,13 +103,14 @@ func (e *enterError) Unwrap() error { return e.err }
 // refuse denies an event that could not enter its session. It is part of no session and of no journal.
 func (g *Guard) refuse(ev proviso.Event, err error) (Effect, error) {
 	code := CodeSession
-	if e, ok := err.(*enterError); ok {
+	var e *enterError
+	if errors.As(err, &e) {
 		code = e.code
 	}
-	e := Effect{Record: &proviso.Record{Event: ev, Decision: deniedBy("", "session", code, err.Error())}, Forward: ev}
+	out := Effect{Record: &proviso.Record{Event: ev, Decision: deniedBy("", "session", code, err.Error())}, Forward: ev}
 	if ev.Point == proviso.ToolCallPoint {
-		e.Record.Phase = proviso.Denied
+		out.Record.Phase = proviso.Denied
 	}
-	g.counts.decided(e.Record)
-	return e, &DeniedError{e.Record}
+	g.counts.decided(out.Record)
+	return out, &DeniedError{out.Record}
 }

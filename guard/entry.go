@@ -56,15 +56,33 @@ func (g *Guard) enter(ctx context.Context, id string) (*entry, error) {
 			s.leave()
 			continue
 		}
-		// A policy of the same digest may number its facts and queries differently; the session keeps the one that it was folded with.
-		if s.state == nil || s.state.Digest() != rules.Digest() {
-			if err := g.load(ctx, s, rules); err != nil {
-				s.leave()
-				return nil, err
-			}
+		if err := g.ready(ctx, s, rules); err != nil {
+			s.leave()
+			return nil, err
 		}
 		return s, nil
 	}
+}
+
+// ready folds a locked session where it is not at hand or was folded with another policy.
+// A policy of the same digest may number its facts and queries differently; the session keeps the one that it was folded with.
+func (g *Guard) ready(ctx context.Context, s *entry, rules Policy) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.state = nil
+			err = g.panicked(p)
+		}
+	}()
+	if s.state != nil && s.state.Digest() == rules.Digest() {
+		return nil
+	}
+	return g.load(ctx, s, rules)
+}
+
+// panicked counts a panic of the policy or the session and makes it an error, so that a session stays usable and an event is denied.
+func (g *Guard) panicked(p any) error {
+	g.counts.panics.Add(1)
+	return &enterError{code: CodePanic, msg: fmt.Sprintf("panic while deciding: %v", p)}
 }
 
 func (s *entry) leave() { <-s.token }

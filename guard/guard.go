@@ -139,7 +139,12 @@ type stepped struct {
 const maxTries = 16
 
 // step decides one event of a locked session, writes the record down and folds it in. overrule, where it is given, has the last word on the decision.
-func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule func(proviso.Decision) proviso.Decision) stepped {
+func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule func(proviso.Decision) proviso.Decision) (out stepped) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = g.unrecorded(s, ev, g.panicked(p))
+		}
+	}()
 	if ev.Time.IsZero() {
 		ev.Time = g.now()
 	}

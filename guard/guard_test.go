@@ -343,3 +343,118 @@ func BenchmarkDo(b *testing.B) {
 		}
 	})
 }
+
+// An answer counts only where its quotes can be found.
+func TestAnswersAreChecked(t *testing.T) {
+	q := Inquiry{
+		Questions:  []session.Asked{{Question: proviso.Question{ID: "q"}, Hash: "h", Clauses: []proviso.Clause{{ID: "c", Text: "Gifts are for birthdays."}}}, {Question: proviso.Question{ID: "free"}, Hash: "f"}},
+		Transcript: []proviso.Message{{Role: proviso.User, Text: "It is for her birthday."}},
+	}
+	good := proviso.Answer{Question: "q", Hash: "h", Value: proviso.True, Quotes: []string{"her birthday"}, Cites: []string{"for birthdays"}}
+	for want, change := range map[string]func(a *proviso.Answer){
+		"":                               func(*proviso.Answer) {},
+		"is to no question that was put": func(a *proviso.Answer) { a.Hash = "other" },
+		"quotes nothing of the":          func(a *proviso.Answer) { a.Quotes = nil },
+		"quotes \"Her birthday\"":        func(a *proviso.Answer) { a.Quotes = []string{"Her birthday"} },
+		"quotes \" \"":                   func(a *proviso.Answer) { a.Quotes = []string{" "} },
+		"cites no clause":                func(a *proviso.Answer) { a.Cites = nil },
+		"cites \"birthday party\"":       func(a *proviso.Answer) { a.Cites = []string{"birthday party"} },
+	} {
+		a := good
+		change(&a)
+		got := q.check(a)
+		if (want == "") != (got == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := q.check(proviso.Answer{Question: "free", Hash: "f", Quotes: []string{"birthday"}}); got != "" {
+		t.Errorf("a question without clauses needs no citation: %s", got)
+	}
+}
+
+// busy is a journal in which somebody else is always faster.
+type busy struct{ journal.Memory }
+
+func (b *busy) Append(context.Context, ...proviso.Record) error {
+	return &journal.SeqError{Session: "s", Got: 1, Want: 2}
+}
+
+func TestAlwaysSlower(t *testing.T) {
+	g := &Guard{Policy: bank(t), Journal: &busy{}}
+	e, err := g.Do(context.Background(), proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: callOf("", "get_account", `{"id":"A1"}`)}, returns(`{}`))
+	var denied *DeniedError
+	if !errors.As(err, &denied) || denied.Outcome() != proviso.Deny || e.Result != nil || g.Counts().Conflicts != maxTries {
+		t.Errorf("%v, %+v", err, g.Counts())
+	}
+}
+
+// failing is a journal that is away.
+type failing struct{ journal.Memory }
+
+func (f *failing) Append(context.Context, ...proviso.Record) error { return errors.New("away") }
+
+// What waits for the journal is bounded; under audit: required nothing at all passes once the bound is reached, under best effort the oldest is lost and counted.
+func TestJournalAwayForLong(t *testing.T) {
+	for _, audit := range []Audit{Required, BestEffort} {
+		g := &Guard{Policy: bank(t), Journal: &failing{}, Audit: audit}
+		denied := 0
+		for range maxBehind + 10 {
+			if _, err := g.Do(context.Background(), proviso.Event{Session: "s", Point: proviso.Input, Body: &proviso.Message{Role: proviso.User, Text: "hi"}}, nil); err != nil {
+				denied++
+			}
+		}
+		c, waiting := g.Counts(), len(g.sessions["s"].behind)
+		if waiting > maxBehind || c.Lost != 10 || (denied == 10) != (audit == Required) || audit == BestEffort && denied != 0 {
+			t.Errorf("audit %d: %d denied, %d waiting, %+v", audit, denied, waiting, c)
+		}
+	}
+}
+
+// broken is a policy that panics on one tool.
+type broken struct{ *policy.Policy }
+
+func (b broken) Decide(in *policy.Input, v *policy.View) proviso.Decision {
+	if in.Tool() == "gift" {
+		panic("no such case")
+	}
+	return b.Policy.Decide(in, v)
+}
+
+// A policy that panics denies, and the session goes on.
+func TestPanicWhileDeciding(t *testing.T) {
+	ctx := context.Background()
+	g := &Guard{Policy: broken{bank(t)}, Journal: &journal.Memory{}}
+	openAccount(t, g, "s")
+	_, err := g.Do(ctx, proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: callOf("", "gift", `{"id":"A1"}`)}, returns(`{}`))
+	if err == nil || !strings.Contains(err.Error(), CodePanic) {
+		t.Error(err)
+	}
+	if _, err := g.Do(ctx, proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: callOf("", "pay", `{"id":"A1","amount":1.0}`)}, returns(`{}`)); err != nil {
+		t.Error(err)
+	}
+	none := &Guard{Policy: (*policy.Policy)(nil), Journal: &journal.Memory{}} // as when the diagnostics of Compile were ignored
+	for range 2 {
+		if _, err := none.Do(ctx, proviso.Event{Session: "s", Point: proviso.Input, Body: &proviso.Message{}}, nil); err == nil {
+			t.Error("a policy that is nil allows")
+		}
+	}
+	if n := g.Counts().Panics + none.Counts().Panics; n != 3 {
+		t.Errorf("%d panics were counted", n)
+	}
+}
+
+func Example() {
+	pack, _ := policy.Load(os.DirFS("../examples"), "airline")
+	rules, _ := policy.Compile(pack)
+	g := &Guard{Policy: rules, Journal: &journal.Memory{}}
+	_, err := g.Do(context.Background(), proviso.Event{
+		Session: "demo",
+		Point:   proviso.ToolCallPoint,
+		Body:    &proviso.ToolCall{ID: "1", Tool: "delete_everything", Args: proviso.JSON(`{}`)},
+	}, func(context.Context, proviso.Event) (proviso.ToolResult, error) {
+		fmt.Println("never runs")
+		return proviso.ToolResult{}, nil
+	})
+	fmt.Println(err != nil)
+	// Output: true
+}

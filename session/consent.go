@@ -13,7 +13,9 @@ import (
 // A call is confirmed where an assistant's message named all its key arguments (spelling.go), a user's message that answers it agreed (lexicon.go), and the call was not released since.
 // A message answers a proposal where no message of the assistant that names nothing stands between: what the assistant says before the user speaks again is one turn, and one of its messages has to name everything.
 // Once given, an agreement lasts through turns about other things; a refusal or a doubt in any of them makes it unknown again, and a refusal in answer to a proposal makes it false.
-// A message with the call's hash among its Confirms agrees without any words.
+// A message with the call's hash among its Confirms agrees without any words, and for nothing but these arguments of this tool.
+//
+// Words say less than a control: a proposal has to name the arguments, not what will be done with them, so that agreeing to look at R1 also agrees to cancel R1 where both are confirmed calls; and one message may propose several calls.
 type talk struct {
 	rules Rules
 	said  []said

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -478,6 +479,45 @@ func TestMarksAreBounded(t *testing.T) {
 	p.call("g", "get", `{}`)
 	p.result("g", factResult("reservation", "fresh", "R1"))
 	p.wantFact("fresh", "reservation", "R1")
+}
+
+// Facts keep their times in UTC, as a record gives them back; a value that others share is copied before it is changed.
+func TestFactsAreInUTC(t *testing.T) {
+	there := time.FixedZone("there", 3600)
+	at := time.Date(2026, 3, 1, 13, 0, 0, 0, there)
+	shared := map[string]any{"at": at, "list": []any{"x", map[string]any{"at": at}}, "n": int64(1)}
+	got := inUTC([]proviso.FactValue{{Value: shared}})[0].Value.(map[string]any)
+	for name, v := range map[string]any{"at": got["at"], "list.1.at": got["list"].([]any)[1].(map[string]any)["at"]} {
+		if v := v.(time.Time); v.Location() != time.UTC || !v.Equal(at) {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	if shared["at"].(time.Time).Location() != there || shared["list"].([]any)[1].(map[string]any)["at"].(time.Time).Location() != there {
+		t.Error("the shared value was changed")
+	}
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	s := New(script{"d1"}, "s")
+	for i := range MaxAnswers + 5 {
+		s.Answer([]proviso.Answer{{Hash: fmt.Sprint(i), Value: proviso.True}, {Hash: "open", Value: proviso.Unknown}})
+	}
+	if n := len(s.answers.by); n != MaxAnswers || s.answers.by["0"] == proviso.True {
+		t.Errorf("%d answers", n)
+	}
+}
+
+func TestMessages(t *testing.T) {
+	p := play(t)
+	p.user("one")
+	p.assistant("two")
+	p.user("three")
+	if got := p.s.Messages(2); len(got) != 2 || got[0].Text != "two" || got[0].Role != proviso.Assistant || got[1].Text != "three" {
+		t.Errorf("%+v", got)
+	}
+	if got := len(p.s.Messages(9)) + len(p.s.Messages(0)) + len(p.s.Messages(-1)); got != 3 {
+		t.Errorf("%d messages", got)
+	}
 }
 
 var _ Rules = (*policy.Policy)(nil)
