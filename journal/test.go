@@ -118,7 +118,7 @@ func testContents(t *testing.T, s Store) {
 				Notices:     []proviso.Notice{{Rule: "r", To: "user", Text: "t"}},
 				Reasons:     []proviso.Reason{{Rule: "r", Outcome: proviso.Deny, Clauses: []proviso.Clause{{ID: "c/1", Text: "t", Span: proviso.Span{File: "f", Start: 1, End: 2, Line: 3}}}, Because: []proviso.Cause{{Expr: "e", Value: "true", Inputs: []proviso.Value{{Path: "p", Val: int64(1)}}}}, Class: proviso.Never, Hint: "h", Pos: proviso.Pos{File: "f", Line: 1, Col: 2}}},
 				Missing:     []proviso.Missing{{Kind: proviso.MissingFact, Fact: "f", Key: []proviso.Value{{Path: "p", Val: "k"}}, Suppliers: []proviso.Supplier{{Tool: "get", Args: map[string]any{"a": "b"}, Open: []string{"o"}}}, Rules: []string{"r"}}},
-				Errors:      []proviso.Fault{{Code: "PV000", Msg: "m"}},
+				Errors:      []proviso.Fault{{Code: "PV523", Msg: "m"}},
 				Approximate: true, FailedOpen: true,
 			},
 			Phase: proviso.Denied, ArgsHash: "h",
