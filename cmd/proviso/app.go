@@ -43,6 +43,7 @@ type commands struct {
 	Explain explainCmd `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
 	Check   checkCmd   `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`
 
+	Fmt    fmtCmd    `cmd:"" group:"author" help:"Lay out the files of a pack."`
 	Lint   lintCmd   `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`
 	Test   testCmd   `cmd:"" group:"author" help:"Play a pack's cases."`
 	Schema schemaCmd `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`

@@ -31,6 +31,7 @@ const (
 	codeUnknown   = "PV908" // a name that does not exist: a code, a clause, a shell
 	codeAttach    = "PV909" // attachments, which this command does not apply
 	codeThreshold = "PV910" // fewer rules are tested than asked for
+	codeLayout    = "PV911" // a file that is not laid out as fmt does
 	codeInternal  = "PV999" // a fault of Proviso
 )
 
