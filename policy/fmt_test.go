@@ -120,21 +120,19 @@ func (g *drawnYAML) block(indent, depth int) {
 	g.between(indent)
 }
 
-// TestFormatProperties draws files and checks that layout never fails, is a fixpoint, keeps every comment in order, and changes nothing that the library of the YAML parser reads.
+// TestFormatProperties draws files and checks that they are read, that layout never fails, is a fixpoint, keeps every comment in order, and changes nothing that the library of the YAML parser reads.
 func TestFormatProperties(t *testing.T) {
-	laid := 0
-	rapid.Check(t, func(t *rapid.T) {
+		rapid.Check(t, func(t *rapid.T) {
 		g := &drawnYAML{T: t}
 		g.block(0, 3)
 		src := []byte(g.b.String())
 		if _, ds := parseYAML("f.yaml", src); ds != nil {
-			t.Skip(ds)
+			t.Fatalf("not read: %v\n%s", ds, src)
 		}
 		out, err := Format("f.yaml", src)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, src)
 		}
-		laid++
 		again, err := Format("f.yaml", out)
 		if err != nil || string(again) != string(out) {
 			t.Fatalf("not a fixpoint (%v):\n%s\n---\n%s", err, out, again)
@@ -154,9 +152,6 @@ func TestFormatProperties(t *testing.T) {
 			}
 		}
 	})
-	if laid < 30 {
-		t.Errorf("only %d files were laid out", laid)
-	}
 }
 
 // FuzzFormat lays out arbitrary bytes: no panic, no change of meaning, and an input that is refused comes back as it was.

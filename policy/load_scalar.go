@@ -205,7 +205,10 @@ func (r *scalarReader) block(folded bool, want string) bool {
 	}
 	end := lines[last-1].end
 	switch {
-	case strings.Contains(header, "-"):
+	case strings.Contains(header, "-"): // the parser drops blanks at the end along with the breaks
+		for len(r.out) > 0 && r.out[len(r.out)-1] == ' ' {
+			r.out, r.offs = r.out[:len(r.out)-1], r.offs[:len(r.offs)-1]
+		}
 	case strings.Contains(header, "+"):
 		r.put("\n", end)
 		for range lines[last:] {

@@ -142,7 +142,8 @@ func TestLoadBytes(t *testing.T) {
 		{"many empty values", "data/t.yaml", strings.Repeat("- \n", 2000), `data/t.yaml:1001:1: more than 1000 keys or list entries without a value; give them a value, or leave them out [PV018]`},
 		{"invalid UTF-8 in JSON", "tools.json", "[{\"name\": \"\xff\"}]", `tools.json:1:12: byte 0xff is not valid UTF-8; send the text as UTF-8 [PV006]`},
 		{"JSON of depth 10,000", "tools.json", deep, `tools.json:1:129: nested deeper than 128; flatten the value [PV004]`},
-		{"schema of depth 10,000", "data/t.json", deep, `data/t.json:1:129: nested deeper than 128; flatten the value [PV004]`},
+		{"JSON table of depth 10,000", "data/t.json", deep, `data/t.json:1:129: nested deeper than 128; flatten the value [PV004]`},
+		{"integer beyond 64 bits in JSON", "data/t.json", "[9007199254740993, 99999999999999999999]", `data/t.json:1:20: integer 99999999999999999999 does not fit 64 bits; send it as a string [PV005]`},
 		{"NaN in JSON", "data/t.json", "{\"a\": NaN}", `data/t.json:1:7: `},
 	} {
 		t.Run(c.name, func(t *testing.T) {

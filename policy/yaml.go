@@ -489,12 +489,11 @@ func (r *yamlReader) located(n *yamlNode) {
 	}
 }
 
-// beforeBlanks corrects the parser's place of an unquoted scalar that blanks follow: it is too far right by as many bytes as there are blanks.
-// Where no place fits, off comes back.
+// beforeBlanks corrects the parser's place of an unquoted scalar that blanks follow, which is too far to the right. Where no place on the line fits, off comes back.
 func (s *yamlFile) beforeBlanks(off int, text string) int {
 	for at := off - 1; at >= 0 && s.text[at] != '\n'; at-- {
 		if _, offs, ok := s.scalar(at, plainStyle, text); ok {
-			if r := (scalarReader{src: s.text}); r.blanks(int(offs[len(offs)-1])) >= off-at {
+			if end := int(offs[len(offs)-1]); strings.HasPrefix(s.text[end:], " ") || strings.HasPrefix(s.text[end:], "\t") {
 				return at
 			}
 		}

@@ -28,6 +28,7 @@ func TestTextPositions(t *testing.T) {
 		{"CRLF", "a: 1\r\nk: |\r\n  x\r\n  y @\r\n"},
 		{"byte order mark", "\ufeffk: a @\n"},
 		{"with blanks behind it", "k: a @   \nl: 1\n"},
+		{"two-byte letters with blanks behind them", "- é ü @  \n"},
 		{"a key with blanks behind it", "- 'x'\n- a@a   : a\n"},
 		{"in a list, with blanks behind it", "- k: b\n  l: a @ \t \n  # c\n"},
 		{"as a key", "'k''@': a\n"},
