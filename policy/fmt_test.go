@@ -122,7 +122,7 @@ func (g *drawnYAML) block(indent, depth int) {
 
 // TestFormatProperties draws files and checks that they are read, that layout never fails, is a fixpoint, keeps every comment in order, and changes nothing that the library of the YAML parser reads.
 func TestFormatProperties(t *testing.T) {
-		rapid.Check(t, func(t *rapid.T) {
+	rapid.Check(t, func(t *rapid.T) {
 		g := &drawnYAML{T: t}
 		g.block(0, 3)
 		src := []byte(g.b.String())
