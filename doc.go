@@ -32,7 +32,7 @@
 // # Where to begin
 //
 //	fsys := os.DirFS("examples/airline")
-//	pack, found := policy.Load(fsys, ".")          // found: positions, codes, hints
+//	pack, found := pack.Load(fsys, ".")          // found: positions, codes, hints
 //	pol, found := policy.Compile(pack)
 //	state := session.New(pol, "a conversation")
 //	in := state.Bind(&event)                       // strict decoding, types of the tool's schema

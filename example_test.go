@@ -9,12 +9,13 @@ import (
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // A guard stands before every tool call: it asks the policy, writes down, and only then lets the call happen.
 func Example() {
-	pack, found := policy.Load(os.DirFS("examples/airline"), ".")
-	pol, more := policy.Compile(pack)
+	pk, found := pack.Load(os.DirFS("examples/airline"), ".")
+	pol, more := policy.Compile(pk)
 	if pol == nil {
 		fmt.Println(append(found, more...)) // file:line:column, what is wrong, what to do
 		return

@@ -16,20 +16,21 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // desk compiles the pack under testdata.
-func desk(t testing.TB) (*policy.Policy, *policy.Pack) {
+func desk(t testing.TB) (*policy.Policy, *pack.Pack) {
 	t.Helper()
-	pack, diags := policy.Load(os.DirFS("testdata/pack"), ".")
+	pk, diags := pack.Load(os.DirFS("testdata/pack"), ".")
 	if len(diags) > 0 {
 		t.Fatal(diags)
 	}
-	p, diags := policy.Compile(pack)
+	p, diags := policy.Compile(pk)
 	if p == nil {
 		t.Fatal(diags)
 	}
-	return p, pack
+	return p, pk
 }
 
 // lay writes files into a new folder and makes it the current one, so that sources are named as the archive names them.

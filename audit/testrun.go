@@ -10,6 +10,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/session"
 )
 
@@ -44,7 +45,7 @@ type StepResult struct {
 //
 // Scripted answers are given whenever a decision asks for them. A result is played where its call is allowed, one second after it.
 // A name behind the outcome must occur among the rules that gave a reason, edited or noticed, or among the facts, questions and confirmations that are missing.
-func Test(p *policy.Policy, cases []policy.Case) []CaseResult {
+func Test(p *policy.Policy, cases []pack.Case) []CaseResult {
 	out := make([]CaseResult, len(cases))
 	for i := range cases {
 		out[i] = playCase(p, &cases[i])
@@ -58,14 +59,14 @@ var caseTime = time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
 // casePlayer plays one case.
 type casePlayer struct {
 	policy *policy.Policy
-	c      *policy.Case
+	c      *pack.Case
 	state  *session.State
 	now    time.Time
 	calls  int
 	out    CaseResult
 }
 
-func playCase(p *policy.Policy, c *policy.Case) CaseResult {
+func playCase(p *policy.Policy, c *pack.Case) CaseResult {
 	pl := &casePlayer{policy: p, c: c, state: session.New(p, c.Name), now: c.Now, out: CaseResult{Name: c.Name, Pos: c.Pos}}
 	if pl.now.IsZero() {
 		pl.now = caseTime
@@ -93,7 +94,7 @@ func (p *casePlayer) fail(pos proviso.Pos, code, msg, hint string) {
 	p.out.Failures = append(p.out.Failures, proviso.Diagnostic{Pos: pos, Code: code, Msg: fmt.Sprintf("case %q: %s", p.c.Name, msg), Hint: hint})
 }
 
-func (p *casePlayer) step(s *policy.Step, first bool) {
+func (p *casePlayer) step(s *pack.Step, first bool) {
 	switch {
 	case s.After > 0:
 		p.now = p.now.Add(s.After)
@@ -114,7 +115,7 @@ func (p *casePlayer) step(s *policy.Step, first bool) {
 }
 
 // body returns the event of a step.
-func (p *casePlayer) body(s *policy.Step) (proviso.Point, proviso.Body) {
+func (p *casePlayer) body(s *pack.Step) (proviso.Point, proviso.Body) {
 	switch {
 	case s.User != nil:
 		return proviso.Input, &proviso.Message{Role: proviso.User, Text: *s.User}
@@ -141,7 +142,7 @@ func (p *casePlayer) body(s *policy.Step) (proviso.Point, proviso.Body) {
 	return proviso.ToolCallPoint, call
 }
 
-func resultOf(call *proviso.ToolCall, s *policy.Step) *proviso.ToolResult {
+func resultOf(call *proviso.ToolCall, s *pack.Step) *proviso.ToolResult {
 	if text, ok := s.Result.(string); ok || !s.HasResult {
 		return llm.ResultOf(call.ID, call.Tool, text, s.Error)
 	}
@@ -187,7 +188,7 @@ func (p *casePlayer) answer(missing []proviso.Missing) bool {
 	return len(as) > 0
 }
 
-func (p *casePlayer) compare(s *policy.Step, res *StepResult) {
+func (p *casePlayer) compare(s *pack.Step, res *StepResult) {
 	if s.Want == nil {
 		p.unstopped(s, res)
 		return
@@ -210,7 +211,7 @@ func (p *casePlayer) compare(s *policy.Step, res *StepResult) {
 }
 
 // unstopped checks a step that wants nothing: it must not be denied, and a result that it gives must reach the agent.
-func (p *casePlayer) unstopped(s *policy.Step, res *StepResult) {
+func (p *casePlayer) unstopped(s *pack.Step, res *StepResult) {
 	if o := res.Decision.Outcome; o == proviso.Deny || o != proviso.Allow && s.HasResult {
 		p.fail(s.Pos, CodeUnexpected, "a step that wants nothing: "+Describe(&res.Decision), "write what is wanted with want:, or mend the policy")
 		return
@@ -219,13 +220,13 @@ func (p *casePlayer) unstopped(s *policy.Step, res *StepResult) {
 }
 
 // played checks that a result which the step gives reached the agent.
-func (p *casePlayer) played(s *policy.Step, res *StepResult) {
+func (p *casePlayer) played(s *pack.Step, res *StepResult) {
 	if res.Result != nil && res.Result.Outcome != proviso.Allow {
 		p.fail(s.Pos, CodeUnexpected, "the result of "+s.Call+": "+Describe(res.Result), "")
 	}
 }
 
-func wanted(w *policy.Want) string {
+func wanted(w *pack.Want) string {
 	return strings.Join(append([]string{w.Outcome.String()}, w.Names...), " ")
 }
 

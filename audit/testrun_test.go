@@ -10,10 +10,11 @@ import (
 
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // withCases is the pack under testdata with the tests of an archive instead of its own.
-func withCases(t *testing.T, a *testkit.Archive) (*policy.Policy, *policy.Pack) {
+func withCases(t *testing.T, a *testkit.Archive) (*policy.Policy, *pack.Pack) {
 	t.Helper()
 	fsys := fstest.MapFS{}
 	for _, name := range []string{"proviso.yaml", "policy.md", "tools.json", "rules.yaml"} {
@@ -26,27 +27,27 @@ func withCases(t *testing.T, a *testkit.Archive) (*policy.Policy, *policy.Pack) 
 	for _, f := range recordings(a) {
 		fsys[f.Name] = &fstest.MapFile{Data: f.Data, Mode: fs.ModePerm}
 	}
-	pack, diags := policy.Load(fsys, ".")
-	if pack == nil || len(pack.Tests) == 0 {
+	pk, diags := pack.Load(fsys, ".")
+	if pk == nil || len(pk.Tests) == 0 {
 		t.Fatal(diags)
 	}
-	p, diags := policy.Compile(pack)
+	p, diags := policy.Compile(pk)
 	if p == nil {
 		t.Fatal(diags)
 	}
-	return p, pack
+	return p, pk
 }
 
 func TestCases(t *testing.T) {
 	testkit.Archives(t, "testdata/cases/*.txtar", func(t *testing.T, a *testkit.Archive) {
-		p, pack := withCases(t, a)
-		results := Test(p, pack.Tests)
-		if len(results) != len(pack.Tests) {
-			t.Fatalf("%d results of %d cases", len(results), len(pack.Tests))
+		p, pk := withCases(t, a)
+		results := Test(p, pk.Tests)
+		if len(results) != len(pk.Tests) {
+			t.Fatalf("%d results of %d cases", len(results), len(pk.Tests))
 		}
 		var b strings.Builder
 		for i, r := range results {
-			if r.Name != pack.Tests[i].Name || len(r.Steps) != len(pack.Tests[i].Steps) {
+			if r.Name != pk.Tests[i].Name || len(r.Steps) != len(pk.Tests[i].Steps) {
 				t.Errorf("result %d is %q with %d steps", i, r.Name, len(r.Steps))
 			}
 			verdict := "fails"
@@ -66,13 +67,13 @@ func TestCases(t *testing.T) {
 }
 
 func TestPackCasesPass(t *testing.T) {
-	p, pack := desk(t)
-	for _, r := range Test(p, pack.Tests) {
+	p, pk := desk(t)
+	for _, r := range Test(p, pk.Tests) {
 		if !r.Passed() {
 			t.Error(r.Failures)
 		}
 	}
-	results := Test(p, []policy.Case{{Name: "empty"}})
+	results := Test(p, []pack.Case{{Name: "empty"}})
 	if results[0].Passed() || results[0].Failures[0].Code != CodeEmptyCase {
 		t.Error("a case without steps passes")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // MaxEvidence is how many pieces of evidence a verdict keeps; those of worse status drive out others.
@@ -53,11 +54,11 @@ func newFrame(p *policy.Policy) *frame {
 			cited[c.ID] = true
 		}
 	}
-	for _, pack := range p.Packs() {
-		if pack.Document == nil {
+	for _, pk := range p.Packs() {
+		if pk.Document == nil {
 			continue
 		}
-		for _, c := range pack.Document.Clauses {
+		for _, c := range pk.Document.Clauses {
 			if cited[c.ID] {
 				f.add(c.Cite())
 			} else {
@@ -80,7 +81,7 @@ func newFrame(p *policy.Policy) *frame {
 			info.clauses = []int{f.add(proviso.Clause{ID: "(rule " + r.ID + ")", Text: "Rule " + r.ID + " cites no clause."})}
 		}
 		f.rules[r.ID] = info
-		if r.Mode == policy.Off {
+		if r.Mode == pack.Off {
 			continue
 		}
 		for _, point := range r.Points {
@@ -148,7 +149,7 @@ func (s *sheet) look(st step) {
 		return
 	}
 	if st.in.Fault != nil {
-		s.take(st, "input", proviso.Violated, policy.Enforce, nil)
+		s.take(st, "input", proviso.Violated, pack.Enforce, nil)
 		return
 	}
 	edits := map[string]bool{}
@@ -157,7 +158,7 @@ func (s *sheet) look(st step) {
 	}
 	for _, r := range d.Reasons {
 		if r.Rule == "edits" {
-			s.take(st, "edits", proviso.Errored, policy.Enforce, nil)
+			s.take(st, "edits", proviso.Errored, pack.Enforce, nil)
 		}
 	}
 	for _, r := range s.frame.policy.Explain(st.in, st.view) {
@@ -207,12 +208,12 @@ func statusOf(r policy.RuleState, edits bool) (status proviso.Status, ok bool) {
 }
 
 // take adds the status that a rule gives its clauses.
-func (s *sheet) take(st step, rule string, status proviso.Status, mode policy.Mode, causes []proviso.Cause) {
+func (s *sheet) take(st step, rule string, status proviso.Status, mode pack.Mode, causes []proviso.Cause) {
 	if st.prevented {
 		status, causes = min(status, proviso.Satisfied), nil
 	}
 	tallies := s.now
-	if mode == policy.Audit {
+	if mode == pack.Audit {
 		tallies = s.would
 	}
 	for _, n := range s.frame.rules[rule].clauses {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/session"
 )
 
@@ -24,11 +25,11 @@ func NewProviso() (*Proviso, error) {
 }
 
 func compile(files fstest.MapFS) (*policy.Policy, error) {
-	pack, ds := policy.Load(files, ".")
+	pk, ds := pack.Load(files, ".")
 	if ds.Worst(proviso.Error) {
 		return nil, ds
 	}
-	p, ds := policy.Compile(pack)
+	p, ds := policy.Compile(pk)
 	if ds.Worst(proviso.Error) {
 		return nil, ds
 	}

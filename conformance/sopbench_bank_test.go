@@ -15,6 +15,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 const bankPack = "sopbench-bank"
@@ -206,12 +207,12 @@ func TestBankReads(t *testing.T) {
 
 // The pack's own rules are the conditions that the suite switches on by default.
 func TestBankPackSaysTheDefaults(t *testing.T) {
-	pack, ds := policy.Load(os.DirFS("testdata"), bankPack)
+	pk, ds := pack.Load(os.DirFS("testdata"), bankPack)
 	if ds.Worst(proviso.Error) {
 		t.Fatal(ds)
 	}
-	written := map[string]policy.Rule{}
-	for _, r := range pack.Rules {
+	written := map[string]pack.Rule{}
+	for _, r := range pk.Rules {
 		written[r.ID.S] = r
 	}
 	n := 0
@@ -238,12 +239,12 @@ func TestBankPackSaysTheDefaults(t *testing.T) {
 			t.Errorf("%s: the pack cites %v, want %v", r.Tool, g, w)
 		}
 	})
-	if n != len(pack.Rules) {
-		t.Errorf("the pack has %d rules, the suite %d conditions", len(pack.Rules), n)
+	if n != len(pk.Rules) {
+		t.Errorf("the pack has %d rules, the suite %d conditions", len(pk.Rules), n)
 	}
 }
 
-func condOf(c *policy.Cond) any {
+func condOf(c *pack.Cond) any {
 	name := c.Op.String()
 	if len(c.Kids) == 0 {
 		return c.Expr.S
@@ -258,7 +259,7 @@ func condOf(c *policy.Cond) any {
 	return map[string]any{name: kids}
 }
 
-func clausesOf(r policy.Rule) (out []string) {
+func clausesOf(r pack.Rule) (out []string) {
 	for _, c := range r.Clauses {
 		out = append(out, c.S)
 	}

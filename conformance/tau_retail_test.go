@@ -12,6 +12,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // tauSources are the two editions of the suite, the database of each, and how many of its gold writes must be allowed.
@@ -32,11 +33,11 @@ func loadPack(t testing.TB, dir string) *policy.Policy {
 
 func loadPackFrom(t testing.TB, fsys fs.FS, dir string) *policy.Policy {
 	t.Helper()
-	pack, ds := policy.Load(fsys, dir)
+	pk, ds := pack.Load(fsys, dir)
 	if ds.Worst(proviso.Error) {
 		t.Fatalf("load:\n%v", ds)
 	}
-	p, ds := policy.Compile(pack)
+	p, ds := policy.Compile(pk)
 	if ds.Worst(proviso.Error) {
 		t.Fatalf("compile:\n%v", ds)
 	}

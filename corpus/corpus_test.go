@@ -17,6 +17,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // corpusGlob finds the cases: one folder per category, one archive per behaviour.
@@ -50,7 +51,7 @@ func TestCorpus(t *testing.T) {
 }
 
 // everyWay plays a scenario directly, and fails where another way decides anything differently.
-func everyWay(t *testing.T, packs []*policy.Pack, variants map[string]*policy.Policy, sc *scenario) string {
+func everyWay(t *testing.T, packs []*pack.Pack, variants map[string]*policy.Policy, sc *scenario) string {
 	played := play(t, variants, sc, way{})
 	direct := render(sc, played)
 	intended(t, sc, played)
@@ -64,7 +65,7 @@ func everyWay(t *testing.T, packs []*policy.Pack, variants map[string]*policy.Po
 	same("restored from snapshots", render(sc, play(t, variants, sc, way{restored: true})))
 	same("replayed from records", render(sc, replay(t, sc, played)))
 
-	others := func(name string, packs []*policy.Pack) map[string]*policy.Policy {
+	others := func(name string, packs []*pack.Pack) map[string]*policy.Policy {
 		p, ds := compile(packs, nil)
 		if p == nil {
 			t.Fatalf("%s: does not compile:\n%v", name, ds)
@@ -124,7 +125,7 @@ func sharedFiles(t *testing.T) []testkit.File {
 
 // layout lays the files of an archive out as a file system, over those that all archives share.
 func layout(a *testkit.Archive, shared []testkit.File) fstest.MapFS {
-	files := fstest.MapFS{policy.ManifestFile: {Data: []byte(manifest)}}
+	files := fstest.MapFS{pack.ManifestFile: {Data: []byte(manifest)}}
 	for _, f := range slices.Concat(shared, a.Files) {
 		if f.Name == "events" && bytes.HasPrefix(bytes.TrimSpace(f.Data), []byte("cases:")) {
 			files["tests/events.yaml"] = &fstest.MapFile{Data: f.Data}
@@ -137,9 +138,9 @@ func layout(a *testkit.Archive, shared []testkit.File) fstest.MapFS {
 }
 
 // load reads the pack at the root and every overlay.
-func load(files fstest.MapFS) (packs []*policy.Pack, ds proviso.Diagnostics) {
+func load(files fstest.MapFS) (packs []*pack.Pack, ds proviso.Diagnostics) {
 	for _, dir := range overlays(files) {
-		pk, more := policy.Load(files, dir)
+		pk, more := pack.Load(files, dir)
 		ds = append(ds, more...)
 		if pk != nil {
 			packs = append(packs, pk)
@@ -151,7 +152,7 @@ func load(files fstest.MapFS) (packs []*policy.Pack, ds proviso.Diagnostics) {
 func overlays(files fstest.MapFS) []string {
 	var out []string
 	for name := range files {
-		if path.Base(name) == policy.ManifestFile && !strings.HasPrefix(name, "variant-") {
+		if path.Base(name) == pack.ManifestFile && !strings.HasPrefix(name, "variant-") {
 			out = append(out, path.Dir(name))
 		}
 	}
@@ -159,7 +160,7 @@ func overlays(files fstest.MapFS) []string {
 	return out
 }
 
-func compile(packs []*policy.Pack, ds proviso.Diagnostics) (*policy.Policy, proviso.Diagnostics) {
+func compile(packs []*pack.Pack, ds proviso.Diagnostics) (*policy.Policy, proviso.Diagnostics) {
 	if ds.Worst(proviso.Error) {
 		return nil, ds
 	}
@@ -203,7 +204,7 @@ func variantsOf(t *testing.T, a *testkit.Archive, shared []testkit.File, rules *
 }
 
 // scenarios reads the conversations of an archive.
-func scenarios(t *testing.T, a *testkit.Archive, packs []*policy.Pack) []*scenario {
+func scenarios(t *testing.T, a *testkit.Archive, packs []*pack.Pack) []*scenario {
 	text, ok := a.File("events")
 	if !ok {
 		return nil

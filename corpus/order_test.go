@@ -3,13 +3,13 @@ package corpus
 import (
 	"slices"
 
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // shuffled returns copies of packs with everything whose order means nothing in the opposite order.
-func shuffled(packs []*policy.Pack) []*policy.Pack {
-	out := make([]*policy.Pack, len(packs))
+func shuffled(packs []*pack.Pack) []*pack.Pack {
+	out := make([]*pack.Pack, len(packs))
 	for i, pk := range packs {
 		c := *pk
 		c.Grants, c.Facts, c.Questions, c.Lets = reversed(pk.Grants), reversed(pk.Facts), reversed(pk.Questions), reversed(pk.Lets)
@@ -24,8 +24,8 @@ func shuffled(packs []*policy.Pack) []*policy.Pack {
 }
 
 // turned returns copies of packs in which the operands of all and any stand in the opposite order; those of chain and gate mean something by theirs.
-func turned(packs []*policy.Pack) []*policy.Pack {
-	out := make([]*policy.Pack, len(packs))
+func turned(packs []*pack.Pack) []*pack.Pack {
+	out := make([]*pack.Pack, len(packs))
 	for i, pk := range packs {
 		c := *pk
 		c.Rules, c.Grants = slices.Clone(pk.Rules), slices.Clone(pk.Grants)
@@ -40,12 +40,12 @@ func turned(packs []*policy.Pack) []*policy.Pack {
 	return out
 }
 
-func turn(c *policy.Cond) *policy.Cond {
+func turn(c *pack.Cond) *pack.Cond {
 	if c == nil || c.Op == tree.Atom {
 		return c
 	}
 	t := *c
-	t.Kids = make([]*policy.Cond, len(c.Kids))
+	t.Kids = make([]*pack.Cond, len(c.Kids))
 	for i, k := range c.Kids {
 		t.Kids[i] = turn(k)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/session"
 )
 
@@ -32,7 +33,7 @@ type step struct {
 	executed bool            // a recording shows that it happened, whatever was decided
 	resend   []proviso.Event // the client sends its whole transcript again
 	variant  string          // from here on another version of the pack decides
-	want     *policy.Want
+	want     *pack.Want
 }
 
 // beginning is when conversations begin that do not say.
@@ -48,7 +49,7 @@ type outcome struct {
 	sent     *proviso.Event // as it is forwarded, nil where it is not
 	record   proviso.Record
 	resent   string // instead of an event, what a resent transcript showed
-	want     *policy.Want
+	want     *pack.Want
 }
 
 // way is how a scenario is played. The zero value is the direct one.
@@ -277,7 +278,7 @@ func fromLines(t *testing.T, name string, text []byte) *scenario {
 			if !ok {
 				t.Fatalf("events:%d: %q is no outcome", i+1, w[0])
 			}
-			s.want = &policy.Want{Outcome: o, Names: w[1:]}
+			s.want = &pack.Want{Outcome: o, Names: w[1:]}
 		}
 		if x.Event != nil {
 			s.event = *x.Event
@@ -288,7 +289,7 @@ func fromLines(t *testing.T, name string, text []byte) *scenario {
 }
 
 // fromCase translates a case of a pack.
-func fromCase(c *policy.Case) *scenario {
+func fromCase(c *pack.Case) *scenario {
 	sc := &scenario{name: c.Name, now: c.Now, agent: c.Agent, answers: c.Answers, start: proviso.Lifecycle{Kind: "start"}}
 	if sc.now.IsZero() {
 		sc.now = beginning
@@ -309,7 +310,7 @@ func fromCase(c *policy.Case) *scenario {
 	return sc
 }
 
-func fromStep(s *policy.Step) step {
+func fromStep(s *pack.Step) step {
 	out := step{after: s.After, want: s.Want}
 	if s.Agent != "" {
 		out.event.Agents = []string{s.Agent}
@@ -351,7 +352,7 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-func resultOf(s *policy.Step) *proviso.ToolResult {
+func resultOf(s *pack.Step) *proviso.ToolResult {
 	if !s.HasResult && !s.Error {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/session"
 )
 
@@ -444,8 +445,8 @@ func TestPanicWhileDeciding(t *testing.T) {
 }
 
 func Example() {
-	pack, _ := policy.Load(os.DirFS("../examples"), "airline")
-	rules, _ := policy.Compile(pack)
+	pk, _ := pack.Load(os.DirFS("../examples"), "airline")
+	rules, _ := policy.Compile(pk)
 	g := &Guard{Policy: rules, Journal: &journal.Memory{}}
 	_, err := g.Do(context.Background(), proviso.Event{
 		Session: "demo",

@@ -15,6 +15,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // TestStories plays the stories of testdata. An archive holds a pack, a story, and what it has to lead to: after each line of the story the records that came into
@@ -99,11 +100,11 @@ func compiled(t testing.TB, files []testkit.File, rules string) *policy.Policy {
 		}
 		fsys[name] = &fstest.MapFile{Data: f.Data}
 	}
-	pack, ds := policy.Load(fsys, ".")
+	pk, ds := pack.Load(fsys, ".")
 	if ds.Worst(proviso.Error) {
 		t.Fatal(ds)
 	}
-	p, ds := policy.Compile(pack)
+	p, ds := policy.Compile(pk)
 	if ds.Worst(proviso.Error) {
 		t.Fatal(ds)
 	}

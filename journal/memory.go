@@ -12,7 +12,7 @@ import (
 
 // Memory is a Store that forgets everything at the end of the process: for tests, for trying things out, and where records need not outlive the agent. The zero value is ready to use.
 type Memory struct {
-	mu       sync.RWMutex
+	mu sync.RWMutex
 	// Records are large; pointers keep a growing list from copying them.
 	sessions map[string][]*proviso.Record
 	closed   bool

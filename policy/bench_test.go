@@ -5,27 +5,28 @@ import (
 	"testing"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // bigPack has n tools with five rules each, like a company's whole tool park.
-func bigPack(n int) *Pack {
+func bigPack(n int) *pack.Pack {
 	p := basePack()
 	value := txt("result")
 	for i := range n {
 		name := fmt.Sprintf("tool_%d", i)
-		p.Tools = append(p.Tools, Tool{Name: name, Args: obj{"type": "object", "properties": obj{
+		p.Tools = append(p.Tools, pack.Tool{Name: name, Args: obj{"type": "object", "properties": obj{
 			"amount": sch("number"), "recipient": sch("string"), "currency": sch("string"), "note": sch("string"), "order": sch("string"),
 		}, "required": []any{"amount", "recipient", "currency", "note", "order"}}})
 		tools := txts(name)
-		p.Grants = append(p.Grants, Grant{Tools: tools, When: leaf("session.user != ''")})
-		rule := func(k int, c *Cond) {
-			p.Rules = append(p.Rules, Rule{ID: txt(fmt.Sprintf("r%d-%d", i, k)), Tools: tools, Require: c, Lets: []Let{{txt("r"), txt("record[args.order]")}}})
+		p.Grants = append(p.Grants, pack.Grant{Tools: tools, When: leaf("session.user != ''")})
+		rule := func(k int, c *pack.Cond) {
+			p.Rules = append(p.Rules, pack.Rule{ID: txt(fmt.Sprintf("r%d-%d", i, k)), Tools: tools, Require: c, Lets: []pack.Let{{Name: txt("r"), Expr: txt("record[args.order]")}}})
 		}
 		rule(0, leaf("args.amount <= 1000"))
 		rule(1, leaf(fmt.Sprintf("args.recipient.endsWith('@corp%d.example')", i)))
 		rule(2, leaf("args.currency in ['USD', 'EUR', 'GBP']"))
-		rule(3, &Cond{Op: tree.Any, Kids: []*Cond{leaf("r.created > now - duration('24h')"), leaf("r.total < 100 && r.open"), leaf("r.owner == session.user")}})
+		rule(3, &pack.Cond{Op: tree.Any, Kids: []*pack.Cond{leaf("r.created > now - duration('24h')"), leaf("r.total < 100 && r.open"), leaf("r.owner == session.user")}})
 		rule(4, leaf("!args.note.contains('password') && size(args.note) < 500"))
 	}
 	_ = value
@@ -41,7 +42,7 @@ func bigView(p *Policy, known bool) *View {
 	facts := fakeFacts{}
 	if known {
 		i, _ := p.FactNumber("record")
-		facts[factKey(i, Key{N: 1, Part: [MaxKey]string{"x"}})] = obj{"owner": "u1", "total": 50.0, "bags": int64(1), "open": true, "created": testNow, "items": []any{}, "next": "y"}
+		facts[factKey(i, Key{N: 1, Part: [pack.MaxKey]string{"x"}})] = obj{"owner": "u1", "total": 50.0, "bags": int64(1), "open": true, "created": testNow, "items": []any{}, "next": "y"}
 	}
 	return &View{Now: testNow, Session: obj{"user": "u1", "id": "s", "turns": int64(1), "started": testNow}, Facts: mapFacts{facts, p}}
 }

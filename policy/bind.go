@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/schema"
 )
 
 // MaxEvent is the largest argument object, result or text, in bytes, that a policy decides on; larger ones are faults.
@@ -132,7 +133,7 @@ func (p *Policy) bindCall(in *Input, b *proviso.ToolCall) {
 	}
 	raw, ok := v.(map[string]any)
 	if !ok {
-		in.Fault = &proviso.Fault{Code: codeArgJSON, Msg: fmt.Sprintf("the arguments are %s, want a JSON object", kindOf(v))}
+		in.Fault = &proviso.Fault{Code: codeArgJSON, Msg: fmt.Sprintf("the arguments are %s, want a JSON object", schema.KindOf(v))}
 		return
 	}
 	in.Raw = raw
@@ -140,7 +141,7 @@ func (p *Policy) bindCall(in *Input, b *proviso.ToolCall) {
 	if in.Fault != nil {
 		return
 	}
-	args, err := in.tool.args.convert(raw, "")
+	args, err := in.tool.args.Convert(raw, "")
 	if err != nil {
 		in.Fault = schemaFault("argument ", err)
 		return
@@ -191,10 +192,10 @@ func jsonFault(what string, err error) *proviso.Fault {
 }
 
 func schemaFault(prefix string, err error) *proviso.Fault {
-	f := &proviso.Fault{Code: codeArgSchema, Msg: prefix + err.Error()}
-	var ce *conversionError
+	f := &proviso.Fault{Code: schema.CodeNonconforming, Msg: prefix + err.Error()}
+	var ce *schema.Error
 	if errors.As(err, &ce) {
-		f.Code = ce.code
+		f.Code = ce.Code
 	}
 	return f
 }
@@ -217,8 +218,8 @@ func (p *Policy) KeyArguments(in *Input) map[string][]any {
 	}
 	names := in.tool.keys
 	if names == nil {
-		for _, n := range in.tool.args.names {
-			if in.tool.args.fields[n].required {
+		for _, n := range in.tool.args.Names {
+			if in.tool.args.Fields[n].Required {
 				names = append(names, n)
 			}
 		}

@@ -24,8 +24,6 @@ const (
 
 	codeNoTool     = "PV301" // a call to a tool that the pack does not know
 	codeArgJSON    = "PV302" // arguments that are not one strict JSON object
-	codeArgSchema  = "PV303" // arguments or results that do not conform to their schema
-	codeArgUnknown = "PV304" // an argument that the tool's schema does not name
 	codeEval       = "PV305" // an expression that failed while deciding
 	codeRunCost    = "PV306" // an expression that exceeded its cost limit while deciding
 	codeFactBroken = "PV307" // a fact whose observed value did not conform to its schema

@@ -2,11 +2,9 @@ package policy
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"sort"
 	"strings"
-	"time"
 	_ "time/tzdata" // time zones resolve at compile on any machine
 
 	"cel.dev/cel-go/cel"
@@ -14,13 +12,15 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // Compile joins packs of any ranks into one policy. The policy is nil where a diagnostic of severity Error was found.
 // The order of packs and of their sections does not matter; packs are not changed and must not be changed afterwards.
-func Compile(packs ...*Pack) (*Policy, proviso.Diagnostics) {
-	packs = append([]*Pack(nil), packs...)
+func Compile(packs ...*pack.Pack) (*Policy, proviso.Diagnostics) {
+	packs = append([]*pack.Pack(nil), packs...)
 	sort.SliceStable(packs, func(i, j int) bool {
 		if packs[i].Rank != packs[j].Rank {
 			return packs[i].Rank < packs[j].Rank
@@ -33,7 +33,7 @@ func Compile(packs ...*Pack) (*Policy, proviso.Diagnostics) {
 	if c.diags.Worst(proviso.Error) {
 		return nil, c.diags
 	}
-	c.p.digest = digest(packs)
+	c.p.digest = pack.Digest(packs)
 	return c.p, c.diags
 }
 
@@ -42,15 +42,15 @@ type compiler struct {
 	p         *Policy
 	diags     proviso.Diagnostics
 	seen      map[string]bool // diagnostics already given: a rule on many tools reports an error once
-	shaper    *shaper
-	prov      *provider
+	shaper    *schema.Compiler
+	prov      *schema.Provider
 	base      *cel.Env
-	data      *shape
+	data      *schema.Shape
 	toolNames []string
 	functions []string
 	queryKeys map[string]int
 	fresh     int64
-	factPacks map[string]Fact
+	factPacks map[string]pack.Fact
 	scoped    map[string][]string // rule id → scopes
 	lifts     map[string][]lift   // qualified rule id → overrides
 }
@@ -72,15 +72,15 @@ func (c *compiler) run() {
 	p.tools, p.points = map[string]*tool{}, map[proviso.Point]*program{}
 	p.factIndex, p.questions = map[string]int{}, map[string]*question{}
 	p.outcome, p.onError = map[proviso.Point]proviso.Outcome{}, map[proviso.Point]bool{}
-	c.queryKeys, c.factPacks = map[string]int{}, map[string]Fact{}
+	c.queryKeys, c.factPacks = map[string]int{}, map[string]pack.Fact{}
 	c.scoped, c.lifts = map[string][]string{}, map[string][]lift{}
 	c.settings()
-	c.shaper = &shaper{loc: p.loc, structs: map[string]*shape{}}
+	c.shaper = &schema.Compiler{Loc: p.loc, Structs: map[string]*schema.Shape{}}
 	reg, err := types.NewRegistry()
 	if err != nil { // unreachable: an empty registry has nothing to conflict
 		panic(err)
 	}
-	c.prov = &provider{Provider: reg, structs: c.shaper.structs}
+	c.prov = &schema.Provider{Provider: reg, Structs: c.shaper.Structs}
 	c.tools()
 	c.sessionShape()
 	c.tables()
@@ -97,263 +97,6 @@ func (c *compiler) run() {
 	c.suppliers()
 }
 
-// settings reads what stands in proviso.yaml. Overlays of lower rank may only make defaults stricter.
-func (c *compiler) settings() {
-	p := c.p
-	p.loc, p.zone = time.UTC, "UTC"
-	for _, pk := range p.packs {
-		if pk.Timezone.S != "" {
-			loc, err := time.LoadLocation(pk.Timezone.S)
-			if err != nil {
-				c.diag(pk.Timezone.Pos, codeTime, fmt.Sprintf("unknown time zone %q", pk.Timezone.S), "use an IANA name such as Europe/Berlin")
-				continue
-			}
-			p.loc, p.zone = loc, pk.Timezone.S
-			break
-		}
-	}
-	for _, pk := range p.packs {
-		if pk.Clock.S == "" || pk.Clock.S == "event" {
-			continue
-		}
-		t, err := parseTime(pk.Clock.S, p.loc)
-		if err != nil {
-			c.diag(pk.Clock.Pos, codeTime, fmt.Sprintf("clock: %v", err), "write event, or a time such as 2025-03-01T10:00:00Z")
-			continue
-		}
-		if p.clock.IsZero() {
-			p.clock = t
-		}
-	}
-	for i, pk := range p.packs {
-		for pt, o := range pk.Defaults.Outcome {
-			if cur, ok := p.outcome[pt]; !ok || o < cur {
-				p.outcome[pt] = o
-			}
-		}
-		for pt, o := range pk.Defaults.OnError {
-			// Every pack of the highest rank may open a point on errors, no overlay may.
-			if o == proviso.Allow && pk.Rank == p.packs[0].Rank && i == 0 {
-				p.onError[pt] = true
-			}
-		}
-		p.atomic = p.atomic || pk.Defaults.Parallel == "atomic"
-	}
-}
-
-func (c *compiler) tools() {
-	p := c.p
-	for _, pk := range p.packs {
-		for _, t := range pk.Tools {
-			if old := p.tools[t.Name]; old != nil {
-				if !reflect.DeepEqual(old.decl.Args, t.Args) || !reflect.DeepEqual(old.decl.Result, t.Result) {
-					c.diag(t.Pos, codeConflict, fmt.Sprintf("tool %s is defined differently in two packs", t.Name), "an overlay leaves tools out, or repeats them exactly")
-				}
-				continue
-			}
-			if ct := c.tool(t, pk); ct != nil {
-				p.tools[t.Name] = ct
-			}
-		}
-	}
-	c.toolNames = sortedKeys(p.tools)
-	p.names = c.toolNames
-	for _, pk := range p.packs {
-		for n, t := range p.tools {
-			t.read = t.read || t.decl.ReadOnly || anyGlob(pk.Reads, n)
-			for _, k := range pk.Keys {
-				if globMatch(k.Tool.S, n) {
-					t.keys = c.keyArguments(k, t)
-				}
-			}
-		}
-	}
-}
-
-func (c *compiler) keyArguments(k KeyArgs, t *tool) []string {
-	for _, a := range k.Args {
-		if t.args.fields[a.S] == nil {
-			c.diag(a.Pos, codeUndeclared, fmt.Sprintf("tool %s has no argument %q", t.decl.Name, a.S), proviso.DidYouMean(a.S, t.args.names))
-		}
-	}
-	return texts(k.Args)
-}
-
-func (c *compiler) tool(t Tool, pk *Pack) *tool {
-	schema := t.Args
-	if schema == nil {
-		schema = map[string]any{}
-	}
-	if schema["properties"] == nil {
-		schema = withEmptyProperties(schema)
-	}
-	args, err := c.shaper.compile("tool."+t.Name, schema, pk.Defaults.Extra == "allow")
-	if err == nil && args.kind != objectKind {
-		err = fmt.Errorf("arguments must be an object")
-	}
-	if err != nil {
-		c.diag(t.Pos, codeToolSchema, fmt.Sprintf("tool %s: %v", t.Name, err), "the parameters of a tool are a JSON Schema of type object")
-		return nil
-	}
-	ct := &tool{decl: t, args: args}
-	if t.Result != nil {
-		if ct.result, err = c.shaper.compile("result."+t.Name, t.Result, true); err != nil {
-			c.diag(t.Pos, codeToolSchema, fmt.Sprintf("tool %s: output schema: %v", t.Name, err), "")
-		}
-	}
-	return ct
-}
-
-func withEmptyProperties(s map[string]any) map[string]any {
-	out := map[string]any{"type": "object"}
-	for k, v := range s {
-		out[k] = v
-	}
-	out["properties"] = map[string]any{}
-	if _, ok := s["additionalProperties"]; !ok {
-		out["additionalProperties"] = false
-	}
-	return out
-}
-
-var builtinSession = []struct {
-	name string
-	typ  *types.Type
-	kind shapeKind
-	def  any
-}{
-	{"id", types.StringType, stringKind, ""},
-	{"started", types.TimestampType, timeKind, nil},
-	{"turns", types.IntType, intKind, int64(0)},
-	{"user", types.StringType, stringKind, ""},
-}
-
-func (c *compiler) sessionShape() {
-	sh := &shape{kind: objectKind, fields: map[string]*field{}}
-	for _, b := range builtinSession {
-		sh.fields[b.name] = &field{name: b.name, shape: &shape{kind: b.kind, typ: b.typ, loc: c.p.loc}, required: true, def: b.def, hasDef: b.def != nil}
-	}
-	for _, pk := range c.p.packs {
-		for _, s := range pk.Session {
-			fs, err := c.shaper.compile("session."+s.Name.S, s.Schema, true)
-			if err != nil {
-				c.diag(s.Name.Pos, codeToolSchema, fmt.Sprintf("session attribute %s: %v", s.Name.S, err), "")
-				continue
-			}
-			if sh.fields[s.Name.S] != nil {
-				if _, own := c.builtin(s.Name.S); own {
-					c.diag(s.Name.Pos, codeConflict, fmt.Sprintf("session attribute %s is built in", s.Name.S), "choose another name")
-				}
-				continue
-			}
-			f := &field{name: s.Name.S, shape: fs}
-			if d := s.Default; d != nil {
-				if f.def, err = fs.convert(d, s.Name.S); err != nil {
-					c.diag(s.Name.Pos, codeToolSchema, fmt.Sprintf("session attribute %v: the default does not conform", err), "")
-					continue
-				}
-				f.hasDef = true
-			}
-			sh.fields[s.Name.S] = f
-		}
-	}
-	sh.names = sortedKeys(sh.fields)
-	sh.typ = c.shaper.typeOf(sh, "session")
-	c.p.session = sh
-}
-
-func (c *compiler) builtin(name string) (int, bool) {
-	for i, b := range builtinSession {
-		if b.name == name {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-func (c *compiler) tables() {
-	sh := &shape{kind: objectKind, fields: map[string]*field{}}
-	c.p.data = map[string]any{}
-	for _, pk := range c.p.packs {
-		for _, t := range pk.Tables {
-			if sh.fields[t.Name] != nil {
-				c.diag(t.Pos, codeConflict, fmt.Sprintf("table %s exists twice", t.Name), "rename one file")
-				continue
-			}
-			ts := c.shaper.shapeOfValue("data."+t.Name, t.Value)
-			v, err := ts.convert(t.Value, t.Name)
-			if err != nil {
-				c.diag(t.Pos, codeToolSchema, fmt.Sprintf("table %v", err), "")
-				continue
-			}
-			sh.fields[t.Name] = &field{name: t.Name, shape: ts, required: true}
-			c.p.data[t.Name] = v
-		}
-	}
-	sh.names = sortedKeys(sh.fields)
-	sh.typ = c.shaper.typeOf(sh, "data")
-	c.data = sh
-}
-
-func (c *compiler) questions() {
-	for _, pk := range c.p.packs {
-		for _, q := range pk.Questions {
-			if c.p.questions[q.ID.S] != nil {
-				c.diag(q.ID.Pos, codeConflict, fmt.Sprintf("question %s exists twice", q.ID.S), "rename one")
-				continue
-			}
-			c.p.questions[q.ID.S] = &question{id: q.ID.S, ask: q.Ask.S, about: q.About, clauses: c.cite(pk, q.Clause)}
-		}
-	}
-}
-
-// cite resolves clause ids to clauses; one that the document lacks is an error at its line.
-func (c *compiler) cite(pk *Pack, ids []Text) []proviso.Clause {
-	var out []proviso.Clause
-	for _, id := range ids {
-		cl, ok := c.clause(pk, id.S)
-		if !ok {
-			c.diag(id.Pos, codeClauseUnseen, fmt.Sprintf("the document has no clause %q", id.S), c.clauseHint(pk, id.S))
-			continue
-		}
-		out = append(out, cl)
-	}
-	return out
-}
-
-func (c *compiler) clause(pk *Pack, id string) (proviso.Clause, bool) {
-	if pk.Document != nil {
-		if cl, ok := pk.Document.Find(id); ok {
-			return cl.Cite(), true
-		}
-		return proviso.Clause{}, false
-	}
-	for _, other := range c.p.packs {
-		if other.Document != nil {
-			if cl, ok := other.Document.Find(id); ok {
-				return cl.Cite(), true
-			}
-		}
-	}
-	return proviso.Clause{}, false
-}
-
-func (c *compiler) clauseHint(pk *Pack, id string) string {
-	var ids []string
-	for _, p := range c.p.packs {
-		if p.Document != nil && (p == pk || pk.Document == nil) {
-			ids = append(ids, p.Document.IDs()...)
-		}
-	}
-	if len(ids) == 0 {
-		return "the pack has no policy document"
-	}
-	if h := proviso.DidYouMean(id, ids); h != "" {
-		return h
-	}
-	return "list the clauses with `proviso explain --clauses`"
-}
-
 // environment builds the CEL environment that every program extends.
 func (c *compiler) environment(reg *types.Registry) bool {
 	opts := []cel.EnvOption{
@@ -362,7 +105,7 @@ func (c *compiler) environment(reg *types.Registry) bool {
 		cel.ParserExpressionSizeLimit(16384), cel.ParserRecursionLimit(64), cel.RegexProgramSizeLimit(maxRegexProgram),
 		cel.EnableMacroCallTracking(), cel.EnableIdentifierEscapeSyntax(),
 		cel.Variable("now", cel.TimestampType), cel.Variable("tz", cel.StringType),
-		cel.Variable("session", c.p.session.typ), cel.Variable("data", c.data.typ),
+		cel.Variable("session", c.p.session.Type), cel.Variable("data", c.data.Type),
 	}
 	opts = append(opts, builtin.Options()...)
 	opts = append(opts, frameOptions()...)
@@ -373,7 +116,7 @@ func (c *compiler) environment(reg *types.Registry) bool {
 		}
 		t := types.DynType
 		if f.shape != nil {
-			t = f.shape.typ
+			t = f.shape.Type
 		}
 		for i := len(f.keys) - 1; i >= 0; i-- {
 			k := types.StringType
@@ -418,13 +161,13 @@ func (c *compiler) scopes() {
 	for _, pk := range c.p.packs {
 		for _, s := range pk.Scopes {
 			c.p.scopes = append(c.p.scopes, &scope{s.Name.S, s.Push, s.Pop})
-			for _, m := range append(append([]Matcher(nil), s.Push...), s.Pop...) {
+			for _, m := range append(append([]pack.Matcher(nil), s.Push...), s.Pop...) {
 				if m.Kind != "handoff" && !c.anyTool(m.Name) {
 					c.diag(m.Pos, codeScope, fmt.Sprintf("scope %s: no tool matches %q", s.Name.S, m.Name), proviso.DidYouMean(m.Name, c.toolNames))
 				}
 			}
 			for _, r := range pk.Rules {
-				if anyGlob(s.Rules, r.ID.S) {
+				if pack.MatchAny(s.Rules, r.ID.S) {
 					id := pk.Name + ":" + r.ID.S
 					c.scoped[id] = append(c.scoped[id], s.Name.S)
 				}
@@ -435,7 +178,7 @@ func (c *compiler) scopes() {
 
 func (c *compiler) anyTool(glob string) bool {
 	for _, n := range c.toolNames {
-		if globMatch(glob, n) {
+		if pack.Match(glob, n) {
 			return true
 		}
 	}
@@ -509,7 +252,7 @@ func (c *compiler) rules() {
 }
 
 // effectFits refuses effects that a point cannot carry out.
-func (c *compiler) effectFits(r Rule, cr *rule) {
+func (c *compiler) effectFits(r pack.Rule, cr *rule) {
 	for _, pt := range cr.points {
 		text := pt == proviso.Input || pt == proviso.Output || pt == proviso.ModelRequestPoint || pt == proviso.ModelResponsePoint || pt == proviso.ToolResultPoint
 		if len(r.Else.Redact) > 0 && !text {
@@ -546,13 +289,13 @@ func pointVariables(pt proviso.Point, t *tool) []cel.EnvOption {
 	text := []cel.EnvOption{cel.Variable("text", cel.StringType), cel.Variable("role", cel.StringType)}
 	switch pt {
 	case proviso.ToolCallPoint:
-		return []cel.EnvOption{cel.Variable("args", t.args.typ), cel.Variable("tool", cel.StringType), cel.Variable("call", frameCELType)}
+		return []cel.EnvOption{cel.Variable("args", t.args.Type), cel.Variable("tool", cel.StringType), cel.Variable("call", frameCELType)}
 	case proviso.ToolResultPoint:
 		res := types.DynType
 		if t.result != nil {
-			res = t.result.typ
+			res = t.result.Type
 		}
-		return []cel.EnvOption{cel.Variable("args", t.args.typ), cel.Variable("tool", cel.StringType), cel.Variable("result", res),
+		return []cel.EnvOption{cel.Variable("args", t.args.Type), cel.Variable("tool", cel.StringType), cel.Variable("result", res),
 			cel.Variable("text", cel.StringType), cel.Variable("is_error", cel.BoolType)}
 	case proviso.Input, proviso.Output:
 		return text
@@ -578,7 +321,7 @@ func (c *compiler) program(pt proviso.Point, t *tool) *program {
 		for i := range pk.Rules {
 			cr := c.p.rules[next]
 			next++
-			if !cr.at(pt) || t != nil && len(pk.Rules[i].Tools) > 0 && !anyGlob(pk.Rules[i].Tools, t.decl.Name) {
+			if !cr.at(pt) || t != nil && len(pk.Rules[i].Tools) > 0 && !pack.MatchAny(pk.Rules[i].Tools, t.decl.Name) {
 				continue
 			}
 			if t != nil {
@@ -588,7 +331,7 @@ func (c *compiler) program(pt proviso.Point, t *tool) *program {
 			}
 			u.lets = lets(pk.Lets, pk.Rules[i].Lets)
 			gr, ok := c.guardRule(u, pk.Rules[i], cr)
-			if ok && cr.mode != Off {
+			if ok && cr.mode != pack.Off {
 				prog.rules = append(prog.rules, gr)
 			}
 		}
@@ -608,17 +351,17 @@ func (r *rule) at(pt proviso.Point) bool {
 	return false
 }
 
-func lets(outer, inner []Let) map[string]Text {
-	out := map[string]Text{}
-	for _, l := range append(append([]Let(nil), outer...), inner...) {
+func lets(outer, inner []pack.Let) map[string]pack.Text {
+	out := map[string]pack.Text{}
+	for _, l := range append(append([]pack.Let(nil), outer...), inner...) {
 		out[l.Name.S] = l.Expr
 	}
 	return out
 }
 
 func (c *compiler) grants(u *unit) {
-	add := func(pk *Pack, rank int, g Grant, scope string) {
-		if !anyGlob(g.Tools, u.tool) {
+	add := func(pk *pack.Pack, rank int, g pack.Grant, scope string) {
+		if !pack.MatchAny(g.Tools, u.tool) {
 			return
 		}
 		u.lets = lets(pk.Lets, g.Lets)
@@ -633,7 +376,7 @@ func (c *compiler) grants(u *unit) {
 		}
 		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, occurs, g.Pos})
 	}
-	rankAt := map[Rank]int{}
+	rankAt := map[pack.Rank]int{}
 	for _, pk := range c.p.packs {
 		// The pack of the highest rank always speaks: without grants it permits nothing. An overlay without a grants section leaves grants alone.
 		speaks := pk.HasGrants || pk.Rank == c.p.packs[0].Rank
@@ -706,7 +449,7 @@ func (u *unit) hoistTree(f *formula, done map[*checked]bool) {
 	}
 }
 
-func (c *compiler) guardRule(u *unit, r Rule, cr *rule) (guardRule, bool) {
+func (c *compiler) guardRule(u *unit, r pack.Rule, cr *rule) (guardRule, bool) {
 	gr := guardRule{rule: cr, occurs: map[*tree.Node]string{}}
 	when, ok1 := u.condition(r.When)
 	require, ok2 := u.condition(r.Require)
@@ -750,10 +493,10 @@ func fireRoot(when, require *tree.Node, hasRequire bool) *tree.Node {
 	return &tree.Node{Op: tree.All, Kids: []*tree.Node{when, not}}
 }
 
-func (u *unit) setEdit(s Let, present paths) (setEdit, bool) {
+func (u *unit) setEdit(s pack.Let, present paths) (setEdit, bool) {
 	name := strings.SplitN(s.Name.S, ".", 2)[0]
-	if t := u.prog.tool; t != nil && t.args.fields[name] == nil {
-		u.c.diag(s.Name.Pos, codeUndeclared, fmt.Sprintf("set: tool %s has no argument %q", u.tool, name), proviso.DidYouMean(name, t.args.names))
+	if t := u.prog.tool; t != nil && t.args.Fields[name] == nil {
+		u.c.diag(s.Name.Pos, codeUndeclared, fmt.Sprintf("set: tool %s has no argument %q", u.tool, name), proviso.DidYouMean(name, t.args.Names))
 		return setEdit{}, false
 	}
 	x, ok := u.expression(s.Expr)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // TestCompileErrors compiles each archive under testdata/compile and compares its diagnostics with the comments # want "…" on the faulty lines:
@@ -26,7 +27,7 @@ func TestCompileErrors(t *testing.T) {
 			fsys[f.Name] = &fstest.MapFile{Data: f.Data}
 			want[f.Name] = testkit.Want(f.Data)
 		}
-		pk, ds := Load(fsys, ".")
+		pk, ds := pack.Load(fsys, ".")
 		if pk != nil && !ds.Worst(proviso.Error) {
 			_, more := Compile(pk)
 			ds = append(ds, more...)
@@ -77,7 +78,7 @@ func TestColumns(t *testing.T) {
 	for _, f := range sharedFiles(t) {
 		fsys[f.Name] = &fstest.MapFile{Data: f.Data}
 	}
-	pk, ds := Load(fsys, ".")
+	pk, ds := pack.Load(fsys, ".")
 	if len(ds) > 0 {
 		t.Fatal(ds)
 	}
@@ -117,7 +118,7 @@ func TestZonesAreCELs(t *testing.T) {
 				t.Fatal(err)
 			}
 			pk := basePack()
-			pk.Grants = append(pk.Grants, Grant{Tools: txts("act"), When: leaf(fmt.Sprintf("%s == %d", text, want.Value()))})
+			pk.Grants = append(pk.Grants, pack.Grant{Tools: txts("act"), When: leaf(fmt.Sprintf("%s == %d", text, want.Value()))})
 			p := mustCompile(t, pk)
 			in := p.Bind(call("act", map[string]any{"id": "x", "other": "y", "amount": 20.0, "count": int64(3), "ok": true, "at": "2025-01-01T00:00:00Z", "tags": []any{}, "maybe": nil}), nil)
 			if d := p.Decide(in, &View{Now: testNow}); d.Outcome != proviso.Allow {

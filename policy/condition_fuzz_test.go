@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/proviso-dev/proviso/policy/pack"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func FuzzCondition(f *testing.F) {
 			return
 		}
 		pk := basePack()
-		pk.Grants = append(pk.Grants, Grant{Tools: txts("act"), When: leaf(text)})
+		pk.Grants = append(pk.Grants, pack.Grant{Tools: txts("act"), When: leaf(text)})
 		p, ds := Compile(pk)
 		for _, d := range ds {
 			if d.Pos.Line == 0 || d.Code == "" || d.Msg == "" {
@@ -34,7 +35,7 @@ func FuzzCondition(f *testing.F) {
 		facts := fakeFacts{}
 		if known {
 			for i, fi := range p.Facts() {
-				facts[factKey(i, Key{N: len(fi.Keys), Part: [MaxKey]string{"x", "3"}})] = record
+				facts[factKey(i, Key{N: len(fi.Keys), Part: [pack.MaxKey]string{"x", "3"}})] = record
 			}
 		}
 		v := &View{Now: testNow, Session: obj{"user": "u1", "id": "s", "turns": int64(1), "started": testNow}, Facts: facts, History: fakeHistory{{}, {Count: 2, Sum: 10, Last: testNow}}}

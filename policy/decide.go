@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -200,7 +201,7 @@ func (f *frame) outcomes() (s outcomes, fires bool) {
 			continue
 		}
 		fires = true
-		if r.mode == Audit {
+		if r.mode == pack.Audit {
 			continue
 		}
 		if v == tree.IsTrue {
@@ -296,7 +297,7 @@ func (f *frame) openAtoms() []int {
 	var out []int
 	f.eachGrant(func(g *grant) { out = tree.OpenAtoms(g.root, f.grantErr(), f.atomSet, out) })
 	for i := range f.prog.rules {
-		if r := &f.prog.rules[i]; f.takesPart(r) && r.mode == Enforce {
+		if r := &f.prog.rules[i]; f.takesPart(r) && r.mode == pack.Enforce {
 			out = tree.OpenAtoms(r.root, f.ruleErr(), f.atomSet, out)
 		}
 	}

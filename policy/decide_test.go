@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // agree fails unless Decide and the reference say the same.
@@ -83,7 +84,7 @@ func TestAddingARuleNeverPermits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		small := genPack(t)
 		large := *small
-		large.Rules = append(append([]Rule(nil), small.Rules...), genRule(t, 99, conditions))
+		large.Rules = append(append([]pack.Rule(nil), small.Rules...), genRule(t, 99, conditions))
 		p, q := mustCompile(t, small), mustCompile(t, &large)
 		for range 10 {
 			ev, v := call("act", genArgs(t)), genView(t, p)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -21,7 +22,7 @@ type pattern struct {
 func (f *frame) effects(d *proviso.Decision) {
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
-		if r.effect.Outcome != proviso.Allow || r.mode != Enforce || !f.takesPart(r) {
+		if r.effect.Outcome != proviso.Allow || r.mode != pack.Enforce || !f.takesPart(r) {
 			continue
 		}
 		v := tree.Eval(r.root, f.ruleErr(), f.atomSet)

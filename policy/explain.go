@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -39,7 +40,7 @@ func (f *frame) firing(d *proviso.Decision, v tree.Set) {
 		if len(r.lifted) > 0 {
 			f.noteLift(r, d)
 		}
-		if !f.takesPart(r) || tree.Eval(r.root, f.ruleErr(), f.atomSet) != v || r.effect.Outcome == proviso.Allow && r.mode == Enforce {
+		if !f.takesPart(r) || tree.Eval(r.root, f.ruleErr(), f.atomSet) != v || r.effect.Outcome == proviso.Allow && r.mode == pack.Enforce {
 			continue
 		}
 		d.Reasons = append(d.Reasons, f.reason(r))
@@ -49,8 +50,8 @@ func (f *frame) firing(d *proviso.Decision, v tree.Set) {
 func (f *frame) reason(r *guardRule) proviso.Reason {
 	out := proviso.Reason{Rule: r.id, Outcome: r.effect.Outcome, Clauses: r.clauses, Because: f.because(r),
 		Agent: r.message.Agent, User: r.message.User, Auditor: r.message.Auditor, Class: r.class, Hint: r.hint, Pos: r.pos}
-	if r.mode == Audit {
-		out.Mode = Audit.String()
+	if r.mode == pack.Audit {
+		out.Mode = pack.Audit.String()
 	}
 	if out.Class == "" {
 		out.Class = f.classOf(r)
@@ -195,7 +196,7 @@ type RuleState struct {
 	Holds   proviso.Tri
 	Errored bool // an unknown above is an error, not something missing
 	Outcome proviso.Outcome
-	Mode    Mode
+	Mode    pack.Mode
 	Causes  []proviso.Cause
 }
 

@@ -15,6 +15,8 @@ import (
 	"cel.dev/cel-go/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 )
 
 // This file takes one expression text to a checked CEL tree: parsed, lets inlined, history calls taken out, checked against the schemas, numbers adjusted.
@@ -29,13 +31,13 @@ type unit struct {
 	c     *compiler
 	prog  *program
 	tool  string // for messages, empty for points without a tool
-	lets  map[string]Text
+	lets  map[string]pack.Text
 	about string // where the expression stands, for messages
 }
 
 // checked is an expression after the checker.
 type checked struct {
-	text   Text
+	text   pack.Text
 	ast    *ast.AST
 	where  map[int64]origin // of expressions that came from a let
 	source map[int64]string // as written, of sub-expressions before inlining
@@ -43,16 +45,16 @@ type checked struct {
 
 // origin is where an inlined expression was written.
 type origin struct {
-	text   Text
+	text   pack.Text
 	offset int
 }
 
 // expression compiles a text to a checked tree; ok is false after a diagnostic.
-func (u *unit) expression(t Text) (*checked, bool) {
+func (u *unit) expression(t pack.Text) (*checked, bool) {
 	return u.expressionWith(t, map[int64]bool{})
 }
 
-func (u *unit) expressionWith(t Text, doubles map[int64]bool) (*checked, bool) {
+func (u *unit) expressionWith(t pack.Text, doubles map[int64]bool) (*checked, bool) {
 	if strings.TrimSpace(t.S) == "" {
 		u.c.diag(t.Pos, codeCEL, "empty expression", "write a CEL expression, such as args.amount <= 100.0")
 		return nil, false
@@ -72,7 +74,7 @@ func (u *unit) expressionWith(t Text, doubles map[int64]bool) (*checked, bool) {
 		return nil, false
 	}
 	promote(native.Expr(), doubles)
-	u.c.prov.asked = map[string][]string{}
+	u.c.prov.Asked = map[string][]string{}
 	out, iss := u.env().Check(parsed)
 	if iss.Err() == nil {
 		x.ast = out.NativeRep()
@@ -102,7 +104,7 @@ func mixed(msg string) bool {
 // report turns an error of the checker into a diagnostic with the nearest name.
 func (u *unit) report(x *checked, e *common.Error) {
 	pos := u.position(x, e.ExprID, e.Location)
-	for name, candidates := range u.c.prov.asked {
+	for name, candidates := range u.c.prov.Asked {
 		if strings.Contains(e.Message, "'"+name+"'") {
 			u.c.diag(pos, codeUndeclared, fmt.Sprintf("undefined field %q%s", name, u.inTool()), proviso.DidYouMean(name, candidates))
 			return
@@ -239,7 +241,7 @@ type inliner struct {
 	next int64
 }
 
-func (in *inliner) inline(e ast.Expr, lets map[string]Text, stack []string) bool {
+func (in *inliner) inline(e ast.Expr, lets map[string]pack.Text, stack []string) bool {
 	switch e.Kind() {
 	case ast.IdentKind:
 		t, ok := lets[e.AsIdent()]
@@ -261,7 +263,7 @@ func (in *inliner) inline(e ast.Expr, lets map[string]Text, stack []string) bool
 		}
 	case ast.ComprehensionKind:
 		q := e.AsComprehension()
-		inner := map[string]Text{}
+		inner := map[string]pack.Text{}
 		for k, v := range lets {
 			if k != q.IterVar() && k != q.IterVar2() {
 				inner[k] = v
@@ -272,7 +274,7 @@ func (in *inliner) inline(e ast.Expr, lets map[string]Text, stack []string) bool
 	return true
 }
 
-func (in *inliner) all(es []ast.Expr, lets map[string]Text, stack []string) bool {
+func (in *inliner) all(es []ast.Expr, lets map[string]pack.Text, stack []string) bool {
 	for _, e := range es {
 		if !in.inline(e, lets, stack) {
 			return false
@@ -281,7 +283,7 @@ func (in *inliner) all(es []ast.Expr, lets map[string]Text, stack []string) bool
 	return true
 }
 
-func (in *inliner) replace(e ast.Expr, t Text, stack []string) bool {
+func (in *inliner) replace(e ast.Expr, t pack.Text, stack []string) bool {
 	name := e.AsIdent()
 	for _, s := range stack {
 		if s == name {
@@ -339,7 +341,7 @@ func promote(e ast.Expr, ids map[int64]bool) {
 func promoteLiteral(a ast.Expr) {
 	switch {
 	case a.Kind() == ast.LiteralKind:
-		if i, ok := a.AsLiteral().Value().(int64); ok && i <= maxExact && i >= -maxExact {
+		if i, ok := a.AsLiteral().Value().(int64); ok && i <= schema.MaxExact && i >= -schema.MaxExact {
 			a.SetKindCase(factory.NewLiteral(a.ID(), types.Double(i)))
 		}
 	case a.Kind() == ast.ListKind:
@@ -476,7 +478,7 @@ func (u *unit) query(x *checked, e ast.Expr, field bool) (q Query, values []ast.
 		q.Phase = Reserved
 	}
 	for _, n := range u.c.toolNames {
-		if globMatch(glob, n) {
+		if pack.Match(glob, n) {
 			q.Tools = append(q.Tools, n)
 		}
 	}
@@ -564,12 +566,12 @@ func (u *unit) options(x *checked, e ast.Expr, name string, q *Query) bool {
 func (u *unit) toolsHave(x *checked, at ast.Expr, name string, tools []string, arg string, numeric bool) bool {
 	for _, n := range tools {
 		t := u.c.p.tools[n]
-		f := t.args.fields[arg]
+		f := t.args.Fields[arg]
 		if f == nil {
-			u.c.diag(u.position(x, at.ID(), nil), codeHistory, fmt.Sprintf("%s: tool %s has no argument %q", name, n, arg), proviso.DidYouMean(arg, t.args.names))
+			u.c.diag(u.position(x, at.ID(), nil), codeHistory, fmt.Sprintf("%s: tool %s has no argument %q", name, n, arg), proviso.DidYouMean(arg, t.args.Names))
 			return false
 		}
-		if numeric && f.shape.kind != intKind && f.shape.kind != doubleKind {
+		if numeric && f.Shape.Kind != schema.IntKind && f.Shape.Kind != schema.DoubleKind {
 			u.c.diag(u.position(x, at.ID(), nil), codeHistory, fmt.Sprintf("%s: argument %q of tool %s is not a number", name, arg, n), "")
 			return false
 		}
@@ -593,9 +595,9 @@ func (u *unit) checkFilters(x *checked) bool {
 		for i, v := range e.AsCall().Args()[2].AsList().Elements() {
 			got := x.ast.GetType(v.ID())
 			for _, t := range q.Tools {
-				want := u.c.p.tools[t].args.fields[q.Filter[i]].shape
+				want := u.c.p.tools[t].args.Fields[q.Filter[i]].Shape
 				if !comparable(got, want) {
-					u.c.diag(x.at(v), codeHistory, fmt.Sprintf("argument %q of tool %s is %s, but the filter gives %s: it would never match", q.Filter[i], t, want.kindName(), plainMessage(got.String())), "convert the value")
+					u.c.diag(x.at(v), codeHistory, fmt.Sprintf("argument %q of tool %s is %s, but the filter gives %s: it would never match", q.Filter[i], t, want.KindName(), plainMessage(got.String())), "convert the value")
 					ok = false
 					return
 				}
@@ -605,11 +607,11 @@ func (u *unit) checkFilters(x *checked) bool {
 	return ok
 }
 
-func comparable(got *types.Type, want *shape) bool {
-	if got == nil || got.Kind() == types.DynKind || want.typ.Kind() == types.DynKind {
+func comparable(got *types.Type, want *schema.Shape) bool {
+	if got == nil || got.Kind() == types.DynKind || want.Type.Kind() == types.DynKind {
 		return true
 	}
-	w := want.typ
+	w := want.Type
 	if w.Kind() == got.Kind() {
 		return true
 	}

@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // This file reads facts out of tool results, and the keys that a call makes stale.
@@ -90,7 +91,7 @@ func (s *source) one(v *sourceView, out []proviso.FactValue) []proviso.FactValue
 		fv.Err = err.Error()
 		return append(out, fv)
 	}
-	conv, err := s.shape.convert(unconverted(native(val)), "")
+	conv, err := s.shape.Convert(unconverted(native(val)), "")
 	if err != nil {
 		fv.Err = err.Error()
 		return append(out, fv)
@@ -142,7 +143,7 @@ func (p *Policy) Spoils(in *Input) []proviso.FactKey {
 func (p *Policy) ScopeMoves(in *Input, top string) (push []string, pop bool) {
 	for _, s := range p.scopes {
 		for _, m := range s.push {
-			if m.matches(in) {
+			if moves(m, in) {
 				push = append(push, s.name)
 				break
 			}
@@ -151,7 +152,7 @@ func (p *Policy) ScopeMoves(in *Input, top string) (push []string, pop bool) {
 			continue
 		}
 		for _, m := range s.pop {
-			pop = pop || m.matches(in)
+			pop = pop || moves(m, in)
 		}
 	}
 	if lc, ok := in.Event.Body.(*proviso.Lifecycle); ok && lc.Kind == "return" {
@@ -160,14 +161,15 @@ func (p *Policy) ScopeMoves(in *Input, top string) (push []string, pop bool) {
 	return push, pop
 }
 
-func (m Matcher) matches(in *Input) bool {
+// moves reports whether the event is the one that a scope waits for.
+func moves(m pack.Matcher, in *Input) bool {
 	switch b := in.Event.Body.(type) {
 	case *proviso.Lifecycle:
-		return m.Kind == "handoff" && b.Kind == "handoff" && globMatch(m.Name, b.Name)
+		return m.Kind == "handoff" && b.Kind == "handoff" && pack.Match(m.Name, b.Name)
 	case *proviso.ToolCall:
-		return m.Kind == "call" && globMatch(m.Name, b.Tool)
+		return m.Kind == "call" && pack.Match(m.Name, b.Tool)
 	case *proviso.ToolResult:
-		return m.Kind == "result" && !b.IsError && globMatch(m.Name, in.name)
+		return m.Kind == "result" && !b.IsError && pack.Match(m.Name, in.name)
 	}
 	return false
 }

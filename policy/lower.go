@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -28,7 +30,7 @@ type formula struct {
 
 // condition compiles a condition as written. present names the optional paths that are known to be present where it is evaluated.
 // The result is nil, and ok true, for an absent condition.
-func (u *unit) condition(c *Cond) (f *formula, ok bool) {
+func (u *unit) condition(c *pack.Cond) (f *formula, ok bool) {
 	if c == nil {
 		return nil, true
 	}
@@ -241,12 +243,12 @@ func (u *unit) present(x *checked, e ast.Expr, present paths) bool {
 	if t == nil || t.Kind() != types.StructKind {
 		return true
 	}
-	sh := u.c.prov.structs[t.TypeName()]
+	sh := u.c.prov.Structs[t.TypeName()]
 	if sh == nil {
 		return true
 	}
-	f := sh.fields[s.FieldName()]
-	if f == nil || f.required || f.hasDef || present[exprKey(s.Operand())+"."+s.FieldName()] {
+	f := sh.Fields[s.FieldName()]
+	if f == nil || f.Required || f.HasDefault || present[exprKey(s.Operand())+"."+s.FieldName()] {
 		return true
 	}
 	text := u.pathText(s.Operand()) + "." + s.FieldName()
@@ -385,7 +387,7 @@ func (u *unit) pathText(e ast.Expr) string {
 	case ast.SelectKind:
 		return u.pathText(e.AsSelect().Operand()) + "." + e.AsSelect().FieldName()
 	case ast.LiteralKind:
-		return show(e.AsLiteral().Value())
+		return schema.Show(e.AsLiteral().Value())
 	case ast.CallKind:
 		if e.AsCall().FunctionName() == operators.Index {
 			return u.pathText(e.AsCall().Args()[0]) + "[" + u.pathText(e.AsCall().Args()[1]) + "]"

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -52,7 +54,7 @@ func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guard
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
 		// A rule that is no stricter than what is certain anyway cannot change the outcome.
-		if r.mode != Enforce || r.effect.Outcome >= s.highest() || !f.takesPart(r) {
+		if r.mode != pack.Enforce || r.effect.Outcome >= s.highest() || !f.takesPart(r) {
 			continue
 		}
 		if atoms := tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, nil); len(atoms) > 0 {
@@ -310,7 +312,7 @@ func (p *Policy) proposal(in *Input) string {
 			if s, ok := v.(string); ok {
 				b.WriteString(s)
 			} else {
-				b.WriteString(show(v))
+				b.WriteString(schema.Show(v))
 			}
 		}
 	}

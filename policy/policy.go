@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 )
 
 // Policy is a compiled policy: immutable, safe for concurrent use.
 type Policy struct {
 	digest    string
-	packs     []*Pack
+	packs     []*pack.Pack
 	tools     map[string]*tool
 	names     []string // of tools, sorted
 	points    map[proviso.Point]*program
@@ -27,7 +29,7 @@ type Policy struct {
 	scopes    []*scope
 	rules     []*rule
 	data      map[string]any
-	session   *shape
+	session   *schema.Shape
 	loc       *time.Location
 	zone      string
 	clock     time.Time // zero: the event's time
@@ -41,7 +43,7 @@ type Policy struct {
 func (p *Policy) Digest() string { return p.digest }
 
 // Packs returns the packs that the policy was compiled from. They must not be changed.
-func (p *Policy) Packs() []*Pack { return p.packs }
+func (p *Policy) Packs() []*pack.Pack { return p.packs }
 
 // Tools returns the names of all known tools, sorted.
 func (p *Policy) Tools() []string { return p.names }
@@ -82,7 +84,7 @@ type RuleInfo struct {
 	Points  []proviso.Point
 	Tools   []string // the known tools that it applies to; empty for points without a tool
 	Outcome proviso.Outcome
-	Mode    Mode
+	Mode    pack.Mode
 	Pos     proviso.Pos
 }
 
@@ -106,9 +108,9 @@ func (p *Policy) Now(t time.Time) time.Time {
 // SessionDefaults returns the session attributes that the packs declare, with their defaults; a session starts with these.
 func (p *Policy) SessionDefaults() map[string]any {
 	out := map[string]any{}
-	for _, n := range p.session.names {
-		if f := p.session.fields[n]; f.hasDef {
-			out[n] = f.def
+	for _, n := range p.session.Names {
+		if f := p.session.Fields[n]; f.HasDefault {
+			out[n] = f.Default
 		}
 	}
 	return out
@@ -116,18 +118,18 @@ func (p *Policy) SessionDefaults() map[string]any {
 
 // SessionValue converts one session attribute to its declared type. It returns an error for an attribute that no pack declares.
 func (p *Policy) SessionValue(name string, v any) (any, error) {
-	f, ok := p.session.fields[name]
+	f, ok := p.session.Fields[name]
 	if !ok {
-		return nil, &conversionError{name, codeArgUnknown, "no pack declares this session attribute" + hintSuffix(proviso.DidYouMean(name, p.session.names))}
+		return nil, &schema.Error{Path: name, Code: schema.CodeUnnamed, Msg: "no pack declares this session attribute" + hintSuffix(proviso.DidYouMean(name, p.session.Names))}
 	}
-	return f.shape.convert(v, name)
+	return f.Shape.Convert(v, name)
 }
 
 // FactValue converts a value to the schema of the fact with number i in Facts, as observing it in a tool result would. The value is not changed.
 // The error says where the value does not conform; for a number out of range it says so.
 func (p *Policy) FactValue(i int, v any) (any, error) {
 	if i < 0 || i >= len(p.facts) {
-		return nil, &conversionError{"", codeArgSchema, "the policy has no fact of this number"}
+		return nil, &schema.Error{Code: schema.CodeNonconforming, Msg: "the policy has no fact of this number"}
 	}
-	return p.facts[i].shape.convert(v, "")
+	return p.facts[i].shape.Convert(v, "")
 }

@@ -1,13 +1,16 @@
 package policy
 
 import (
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -50,18 +53,18 @@ type guardRule struct {
 type rule struct {
 	id      string
 	pack    string
-	rank    Rank
+	rank    pack.Rank
 	clauses []proviso.Clause
 	points  []proviso.Point
 	tools   []string
 	agents  []string
 	scopes  []string // applies only while one of these is on top; empty: always
-	effect  Effect
+	effect  pack.Effect
 	redact  []pattern
-	message Messages
+	message pack.Messages
 	hint    string
 	class   proviso.Class
-	mode    Mode
+	mode    pack.Mode
 	lifted  []lift
 	pos     proviso.Pos
 }
@@ -110,8 +113,8 @@ type slot struct {
 type fact struct {
 	index     int
 	name      string
-	keys      []KeyPart
-	shape     *shape // nil: each source converts by its tool's schema
+	keys      []pack.KeyPart
+	shape     *schema.Shape // nil: each source converts by its tool's schema
 	keepFirst bool
 	sources   []*source
 	spoilers  []*source
@@ -135,7 +138,7 @@ type source struct {
 	when  cel.Program
 	keys  []cel.Program
 	value cel.Program
-	shape *shape
+	shape *schema.Shape
 	pos   proviso.Pos
 }
 
@@ -151,15 +154,15 @@ type supplierOf struct {
 type question struct {
 	id      string
 	ask     string
-	about   []Text
+	about   []pack.Text
 	clauses []proviso.Clause
 }
 
 // tool is a compiled tool.
 type tool struct {
-	decl     Tool
-	args     *shape
-	result   *shape
+	decl     pack.Tool
+	args     *schema.Shape
+	result   *schema.Shape
 	read     bool
 	keys     []string // key arguments for confirmation
 	call     *program
@@ -171,39 +174,10 @@ type tool struct {
 // scope is a compiled scope.
 type scope struct {
 	name      string
-	push, pop []Matcher
+	push, pop []pack.Matcher
 }
 
-// globMatch reports whether the glob matches all of s; * matches any run of characters, and nothing else is special.
-func globMatch(glob, s string) bool {
-	parts := strings.Split(glob, "*")
-	if len(parts) == 1 {
-		return glob == s
-	}
-	if !strings.HasPrefix(s, parts[0]) {
-		return false
-	}
-	s = s[len(parts[0]):]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(s, p)
-		if i < 0 {
-			return false
-		}
-		s = s[i+len(p):]
-	}
-	return strings.HasSuffix(s, parts[len(parts)-1])
-}
-
-func anyGlob(globs []Text, s string) bool {
-	for _, g := range globs {
-		if globMatch(g.S, s) {
-			return true
-		}
-	}
-	return false
-}
-
-func texts(ts []Text) []string {
+func texts(ts []pack.Text) []string {
 	out := make([]string, len(ts))
 	for i, t := range ts {
 		out[i] = t.S
@@ -214,7 +188,7 @@ func texts(ts []Text) []string {
 // agentsMatch reports whether the globs name the agent; no globs name every agent.
 func agentsMatch(globs []string, agent string) bool {
 	for _, g := range globs {
-		if globMatch(g, agent) {
+		if pack.Match(g, agent) {
 			return true
 		}
 	}
@@ -222,3 +196,13 @@ func agentsMatch(globs []string, agent string) bool {
 }
 
 var factory = ast.NewExprFactory()
+
+// hintSuffix joins a hint to a message.
+func hintSuffix(h string) string {
+	if h == "" {
+		return ""
+	}
+	return "; " + h
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -95,7 +96,7 @@ func (f *frame) outcomeUnder(values []proviso.Tri) proviso.Outcome {
 	}
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
-		if r.mode != Enforce || !f.takesPart(r) {
+		if r.mode != pack.Enforce || !f.takesPart(r) {
 			continue
 		}
 		fires := holds(r.when)

@@ -10,6 +10,8 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 )
 
 // This file compiles facts: their types, where they come from, what spoils them, and which reads can supply them.
@@ -25,19 +27,19 @@ func (c *compiler) declareFacts() {
 			}
 			c.factPacks[f.Name.S] = f
 			cf := &fact{index: len(c.p.facts), name: f.Name.S, keys: f.Key, keepFirst: f.Keep == "first"}
-			schema, pos := f.Schema.Doc, f.Schema.Pos
-			if schema == nil {
-				schema, pos = c.outputSchema(f), f.Name.Pos
+			doc, pos := f.Schema.Doc, f.Schema.Pos
+			if doc == nil {
+				doc, pos = c.outputSchema(f), f.Name.Pos
 			}
-			if schema != nil {
-				sh, err := c.shaper.compile("fact."+f.Name.S, schema, true)
+			if doc != nil {
+				sh, err := c.shaper.Compile("fact."+f.Name.S, doc, true)
 				if err != nil {
 					c.diag(pos, codeToolSchema, fmt.Sprintf("fact %s: %v", f.Name.S, err), "")
 				}
 				cf.shape = sh
 			}
 			if cf.shape == nil {
-				cf.shape = &shape{typ: types.DynType, loc: c.p.loc}
+				cf.shape = &schema.Shape{Type: types.DynType, Loc: c.p.loc}
 			}
 			c.p.factIndex[f.Name.S] = cf.index
 			c.p.facts = append(c.p.facts, cf)
@@ -46,14 +48,14 @@ func (c *compiler) declareFacts() {
 }
 
 // outputSchema is the schema of a fact without one: the output schema of the tools that supply it whole, where they agree.
-func (c *compiler) outputSchema(f Fact) map[string]any {
+func (c *compiler) outputSchema(f pack.Fact) map[string]any {
 	var out map[string]any
 	for _, s := range f.From {
 		if s.Each != nil || s.Value != nil && s.Value.S != "result" {
 			return nil
 		}
 		for _, n := range c.toolNames {
-			if !globMatch(s.Tool.S, n) {
+			if !pack.Match(s.Tool.S, n) {
 				continue
 			}
 			r := c.p.tools[n].decl.Result
@@ -66,7 +68,7 @@ func (c *compiler) outputSchema(f Fact) map[string]any {
 	return out
 }
 
-func sameKeys(a, b []KeyPart) bool {
+func sameKeys(a, b []pack.KeyPart) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -103,10 +105,10 @@ func (c *compiler) sources() {
 	}
 }
 
-func (c *compiler) eachTool(glob Text, what string, do func(*tool)) {
+func (c *compiler) eachTool(glob pack.Text, what string, do func(*tool)) {
 	found := false
 	for _, n := range c.toolNames {
-		if globMatch(glob.S, n) {
+		if pack.Match(glob.S, n) {
 			found = true
 			do(c.p.tools[n])
 		}
@@ -117,12 +119,12 @@ func (c *compiler) eachTool(glob Text, what string, do func(*tool)) {
 }
 
 // source compiles one source for one tool.
-func (c *compiler) source(f *fact, s Source, t *tool, supplies bool) (*source, bool) {
-	vars := []cel.EnvOption{cel.Variable("args", t.args.typ)}
+func (c *compiler) source(f *fact, s pack.Source, t *tool, supplies bool) (*source, bool) {
+	vars := []cel.EnvOption{cel.Variable("args", t.args.Type)}
 	if supplies {
 		res := types.DynType
 		if t.result != nil {
-			res = t.result.typ
+			res = t.result.Type
 		}
 		vars = append(vars, cel.Variable("result", res), cel.Variable("item", cel.DynType))
 	}
@@ -130,7 +132,7 @@ func (c *compiler) source(f *fact, s Source, t *tool, supplies bool) (*source, b
 	env := u.env()
 	out := &source{fact: f, tool: t, shape: f.shape, pos: s.Pos}
 	ok := true
-	compile := func(x *Text, into *cel.Program) *checked {
+	compile := func(x *pack.Text, into *cel.Program) *checked {
 		if x == nil {
 			return nil
 		}
@@ -167,14 +169,14 @@ func (c *compiler) source(f *fact, s Source, t *tool, supplies bool) (*source, b
 	if supplies {
 		value := s.Value
 		if value == nil {
-			value = &Text{S: "item", Pos: s.Pos}
+			value = &pack.Text{S: "item", Pos: s.Pos}
 		}
 		compile(value, &out.value)
 	}
 	return out, ok
 }
 
-func (c *compiler) keyType(f *fact, k KeyPart, x Text, cx *checked) {
+func (c *compiler) keyType(f *fact, k pack.KeyPart, x pack.Text, cx *checked) {
 	t := cx.ast.GetType(cx.ast.Expr().ID())
 	want := types.StringKind
 	if k.Type == "integer" {
@@ -186,7 +188,7 @@ func (c *compiler) keyType(f *fact, k KeyPart, x Text, cx *checked) {
 }
 
 // supplier notes how a read can supply a fact: a key that is an argument can be computed backwards.
-func (c *compiler) supplier(f *fact, s Source, t *tool) {
+func (c *compiler) supplier(f *fact, s pack.Source, t *tool) {
 	if !t.read {
 		return
 	}
@@ -203,8 +205,8 @@ func (c *compiler) supplier(f *fact, s Source, t *tool) {
 			sup.typed[arg] = k.Type
 		}
 	}
-	for _, n := range t.args.names {
-		if _, ok := sup.args[n]; !ok && t.args.fields[n].required {
+	for _, n := range t.args.Names {
+		if _, ok := sup.args[n]; !ok && t.args.Fields[n].Required {
 			sup.open = append(sup.open, n)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // View is all that a decision may know beside the event: nothing is read from a clock, a disk or a network while deciding, so the same view gives the same decision for ever.
@@ -32,13 +33,10 @@ const (
 	Broken // observed, but the value did not conform to the fact's schema
 )
 
-// MaxKey is how many levels a fact's key may have.
-const MaxKey = 4
-
 // Key is the key of one entry: the first N parts, integers in decimal.
 type Key struct {
 	N    int
-	Part [MaxKey]string
+	Part [pack.MaxKey]string
 }
 
 // Facts is what a decision may ask of observed facts. i numbers the policy's facts (Policy.Facts). The value is shared and must not be changed.

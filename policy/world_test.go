@@ -8,15 +8,18 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // This file makes random policies, events and views for the differential and property tests.
 
-func txt(s string) Text { return Text{S: s, Pos: proviso.Pos{File: "test.yaml", Line: 1, Col: 1}} }
+func txt(s string) pack.Text {
+	return pack.Text{S: s, Pos: proviso.Pos{File: "test.yaml", Line: 1, Col: 1}}
+}
 
-func txts(ss ...string) []Text {
-	var out []Text
+func txts(ss ...string) []pack.Text {
+	var out []pack.Text
 	for _, s := range ss {
 		out = append(out, txt(s))
 	}
@@ -34,7 +37,7 @@ func sch(kind string, more ...any) obj {
 }
 
 // basePack has one tool of every argument type, facts with one, two and no keys, a question and a table, and no rules.
-func basePack() *Pack {
+func basePack() *pack.Pack {
 	args := obj{"type": "object", "properties": obj{
 		"id": sch("string"), "other": sch("string"), "amount": sch("number"), "count": sch("integer"), "ok": sch("boolean"),
 		"at": sch("string", "format", "date-time"), "note": sch("string"), "tags": sch("array", "items", sch("string")),
@@ -47,25 +50,25 @@ func basePack() *Pack {
 	id := func(n string) obj {
 		return obj{"type": "object", "properties": obj{n: sch("string")}, "required": []any{n}}
 	}
-	key := func(n string) KeyPart { return KeyPart{txt(n), "string"} }
+	key := func(n string) pack.KeyPart { return pack.KeyPart{Name: txt(n), Type: "string"} }
 	value := txt("result")
-	return &Pack{
+	return &pack.Pack{
 		Name: "random", Version: "1", HasGrants: true,
-		Tools: []Tool{
+		Tools: []pack.Tool{
 			{Name: "act", Args: args}, {Name: "get_record", Args: id("id")}, {Name: "get_user", Args: id("name")},
 			{Name: "get_leg", Args: obj{"type": "object", "properties": obj{"no": sch("string"), "day": sch("integer")}, "required": []any{"no", "day"}}},
 			{Name: "hidden_read", Args: id("id")},
 		},
 		Reads: txts("get_*", "hidden_*"),
-		Facts: []Fact{
-			{Name: txt("record"), Schema: Schema{Doc: record}, Key: []KeyPart{key("id")}, From: []Source{{Tool: txt("get_record"), Keys: map[string]Text{"id": txt("args.id")}, Value: &value}}},
-			{Name: txt("leg"), Schema: Schema{Doc: record}, Key: []KeyPart{key("no"), {txt("day"), "integer"}}, From: []Source{{Tool: txt("get_leg"), Keys: map[string]Text{"no": txt("args.no"), "day": txt("args.day")}, Value: &value}}},
-			{Name: txt("auth"), Schema: Schema{Doc: record}, From: []Source{{Tool: txt("get_user"), Value: &value}}},
-			{Name: txt("secret"), Schema: Schema{Doc: record}, Key: []KeyPart{key("id")}, From: []Source{{Tool: txt("hidden_read"), Keys: map[string]Text{"id": txt("args.id")}, Value: &value}}},
+		Facts: []pack.Fact{
+			{Name: txt("record"), Schema: pack.Schema{Doc: record}, Key: []pack.KeyPart{key("id")}, From: []pack.Source{{Tool: txt("get_record"), Keys: map[string]pack.Text{"id": txt("args.id")}, Value: &value}}},
+			{Name: txt("leg"), Schema: pack.Schema{Doc: record}, Key: []pack.KeyPart{key("no"), {Name: txt("day"), Type: "integer"}}, From: []pack.Source{{Tool: txt("get_leg"), Keys: map[string]pack.Text{"no": txt("args.no"), "day": txt("args.day")}, Value: &value}}},
+			{Name: txt("auth"), Schema: pack.Schema{Doc: record}, From: []pack.Source{{Tool: txt("get_user"), Value: &value}}},
+			{Name: txt("secret"), Schema: pack.Schema{Doc: record}, Key: []pack.KeyPart{key("id")}, From: []pack.Source{{Tool: txt("hidden_read"), Keys: map[string]pack.Text{"id": txt("args.id")}, Value: &value}}},
 		},
-		Questions: []Question{{ID: txt("fair"), Ask: txt("Is it fair?")}, {ID: txt("kind"), Ask: txt("Is it kind?"), About: txts("record[args.id].owner")}},
-		Tables:    []Table{{Name: "fees", Value: obj{"a": 10.0, "b": int64(20)}}, {Name: "mixed", Value: obj{"limit": int64(3), "names": []any{"x", "y"}}}},
-		Grants:    []Grant{{Tools: txts("get_*")}},
+		Questions: []pack.Question{{ID: txt("fair"), Ask: txt("Is it fair?")}, {ID: txt("kind"), Ask: txt("Is it kind?"), About: txts("record[args.id].owner")}},
+		Tables:    []pack.Table{{Name: "fees", Value: obj{"a": 10.0, "b": int64(20)}}, {Name: "mixed", Value: obj{"limit": int64(3), "names": []any{"x", "y"}}}},
+		Grants:    []pack.Grant{{Tools: txts("get_*")}},
 	}
 }
 
@@ -87,7 +90,7 @@ var conditions = []string{
 	"args.?note.orValue('none') == 'none'", "args.ok == record[args.id].open", "args.amount * 2 > record[args.id].total - 1",
 }
 
-func genCond(t *rapid.T, depth int, leaves []string) *Cond {
+func genCond(t *rapid.T, depth int, leaves []string) *pack.Cond {
 	if depth == 0 || rapid.IntRange(0, 2).Draw(t, "leaf") == 0 {
 		return leaf(rapid.SampledFrom(leaves).Draw(t, "condition"))
 	}
@@ -96,17 +99,17 @@ func genCond(t *rapid.T, depth int, leaves []string) *Cond {
 	if op != tree.Not {
 		n = rapid.IntRange(1, 3).Draw(t, "kids")
 	}
-	c := &Cond{Op: op, Pos: txt("").Pos}
+	c := &pack.Cond{Op: op, Pos: txt("").Pos}
 	for range n {
 		c.Kids = append(c.Kids, genCond(t, depth-1, leaves))
 	}
 	return c
 }
 
-func leaf(s string) *Cond { return &Cond{Expr: txt(s), Pos: txt("").Pos} }
+func leaf(s string) *pack.Cond { return &pack.Cond{Expr: txt(s), Pos: txt("").Pos} }
 
-func genRule(t *rapid.T, i int, leaves []string) Rule {
-	r := Rule{ID: txt(fmt.Sprintf("r%d", i)), Tools: txts("act"), Pos: txt("").Pos}
+func genRule(t *rapid.T, i int, leaves []string) pack.Rule {
+	r := pack.Rule{ID: txt(fmt.Sprintf("r%d", i)), Tools: txts("act"), Pos: txt("").Pos}
 	if rapid.Bool().Draw(t, "escalates") {
 		r.Else.Outcome = proviso.Escalate
 	}
@@ -117,12 +120,12 @@ func genRule(t *rapid.T, i int, leaves []string) Rule {
 	return r
 }
 
-func genPack(t *rapid.T) *Pack {
+func genPack(t *rapid.T) *pack.Pack {
 	p := basePack()
 	// Few different leaves, so that atoms repeat.
 	n := rapid.IntRange(2, 8).Draw(t, "leaves")
 	leaves := rapid.SliceOfN(rapid.SampledFrom(conditions), n, n).Draw(t, "pool")
-	g := Grant{Tools: txts("act"), Pos: txt("").Pos}
+	g := pack.Grant{Tools: txts("act"), Pos: txt("").Pos}
 	if rapid.Bool().Draw(t, "conditional grant") {
 		g.When = genCond(t, 1, leaves)
 	}
@@ -227,14 +230,14 @@ func genView(t *rapid.T, p *Policy) *View {
 		case 1:
 			for _, k := range []string{"x", "y", "z"} {
 				if rapid.Bool().Draw(t, "record") {
-					facts[factKey(i, Key{N: 1, Part: [MaxKey]string{k}})] = genRecord(t)
+					facts[factKey(i, Key{N: 1, Part: [pack.MaxKey]string{k}})] = genRecord(t)
 				}
 			}
 		default:
 			for _, k := range []string{"x", "y", "z"} {
 				for d := range 5 {
 					if rapid.Bool().Draw(t, "leg") {
-						facts[factKey(i, Key{N: 2, Part: [MaxKey]string{k, fmt.Sprint(d)}})] = genRecord(t)
+						facts[factKey(i, Key{N: 2, Part: [pack.MaxKey]string{k, fmt.Sprint(d)}})] = genRecord(t)
 					}
 				}
 			}
@@ -259,7 +262,7 @@ func call(tool string, args any) *proviso.Event {
 	return &proviso.Event{Session: "s", Seq: 1, Time: testNow, Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{ID: "c1", Tool: tool, Args: b}}
 }
 
-func mustCompile(t interface{ Fatalf(string, ...any) }, packs ...*Pack) *Policy {
+func mustCompile(t interface{ Fatalf(string, ...any) }, packs ...*pack.Pack) *Policy {
 	p, ds := Compile(packs...)
 	if p == nil {
 		t.Fatalf("does not compile:\n%v", ds)
@@ -271,7 +274,7 @@ func mustCompile(t interface{ Fatalf(string, ...any) }, packs ...*Pack) *Policy 
 func TestEveryConditionCompiles(t *testing.T) {
 	for _, c := range conditions {
 		p := basePack()
-		p.Grants = append(p.Grants, Grant{Tools: txts("act"), When: leaf(c)})
+		p.Grants = append(p.Grants, pack.Grant{Tools: txts("act"), When: leaf(c)})
 		if _, ds := Compile(p); ds.Worst(proviso.Error) {
 			t.Errorf("%s: %v", c, ds)
 		}

@@ -7,7 +7,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // doctorCmd is `proviso doctor`.
@@ -91,7 +91,7 @@ func (a *app) variablesFact() fact {
 }
 
 func (a *app) packFact() fact {
-	if _, err := os.Stat(policy.ManifestFile); err != nil {
+	if _, err := os.Stat(pack.ManifestFile); err != nil {
 		return fact{"pack", "none in this folder; make one with proviso init", false}
 	}
 	o, err := a.open([]string{"."})

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // fmtCmd is `proviso fmt`.
@@ -41,9 +41,9 @@ func (c *fmtCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		out, err := policy.Format(f, src)
+		out, err := pack.Format(f, src)
 		if err != nil {
-			r.add("load", proviso.AsDiagnostics(err, policy.CodeSyntax, proviso.Pos{File: f}))
+			r.add("load", proviso.AsDiagnostics(err, pack.CodeSyntax, proviso.Pos{File: f}))
 			continue
 		}
 		if err := c.deliver(a, r, f, src, out); err != nil {
@@ -112,7 +112,7 @@ func (r *report) layout(o *opened) {
 			if err != nil {
 				continue
 			}
-			if out, err := policy.Format(f, src); err == nil {
+			if out, err := pack.Format(f, src); err == nil {
 				r.add("fmt", misplaced(shown(o.roots[i], f), src, out))
 			}
 		}

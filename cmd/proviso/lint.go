@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/lint"
 )
 
 // lintCmd is `proviso lint`.
@@ -32,7 +32,7 @@ func (c *lintCmd) Run(a *app) error {
 
 // lint adds the findings about packs that load. Lint sees packs that do not compile as well, as far as they could be read.
 func (r *report) lint(o *opened) {
-	ds := policy.Check(o.packs, o.policy)
+	ds := lint.Check(o.packs, o.policy)
 	o.locate(ds)
 	r.add("lint", ds)
 }

@@ -12,11 +12,12 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // opened is what became of the packs that a command was given.
 type opened struct {
-	packs  []*policy.Pack
+	packs  []*pack.Pack
 	roots  []string       // of the packs, as place gives them
 	policy *policy.Policy // nil where loading or compiling found errors
 	found  proviso.Diagnostics
@@ -25,7 +26,7 @@ type opened struct {
 
 // packFlag is the -p of commands that need a policy.
 type packFlag struct {
-	Pack []string `short:"p" aliases:"policy" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
+	Pack []string `short:"p" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
 }
 
 // open loads and compiles the packs in the folders. A folder without a pack is a problem; what is wrong inside of packs is in found.
@@ -36,10 +37,10 @@ func (a *app) open(dirs []string) (*opened, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := fs.Stat(os.DirFS(root), path.Join(rel, policy.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
-			return nil, &problem{exit: exitInput, code: codeNoPack, msg: fmt.Sprintf("no pack in %s: it has no %s", dir, policy.ManifestFile), hint: "name the folder of a pack, or make one with proviso init"}
+		if _, err := fs.Stat(os.DirFS(root), path.Join(rel, pack.ManifestFile)); errors.Is(err, fs.ErrNotExist) {
+			return nil, &problem{exit: exitInput, code: codeNoPack, msg: fmt.Sprintf("no pack in %s: it has no %s", dir, pack.ManifestFile), hint: "name the folder of a pack, or make one with proviso init"}
 		}
-		p, ds := policy.Load(os.DirFS(root), rel)
+		p, ds := pack.Load(os.DirFS(root), rel)
 		if p != nil {
 			o.packs, o.roots = append(o.packs, p), append(o.roots, root)
 		}
@@ -77,7 +78,7 @@ func (o *opened) locate(ds proviso.Diagnostics) {
 	}
 }
 
-// compiled is open for commands that cannot do anything with a broken pack: its findings are printed, on standard error since they are not what was asked for, and end the command.
+// compiled is open for commands that cannot do anything with a broken pack: its findings are printed and end the command.
 func (a *app) compiled(dirs []string) (*opened, error) {
 	o, err := a.open(dirs)
 	if err != nil {
@@ -91,15 +92,9 @@ func (a *app) compiled(dirs []string) (*opened, error) {
 		}
 		return o, nil
 	}
-	a.stdout, a.style = a.stderr, a.talks
-	return nil, a.broken("load", o)
-}
-
-// broken reports packs that nothing can be decided with.
-func (a *app) broken(command string, o *opened) error {
-	r := a.reportOf(command, o)
+	r := &report{Command: "load", source: &o.source}
 	r.add("load", o.found)
-	return a.finish(r)
+	return nil, a.finish(r)
 }
 
 // place splits the name of a folder into a root and the path below it, so that positions read as the person would write them.
@@ -107,7 +102,7 @@ func place(dir string) (root, rel string, err error) {
 	if st, err := os.Stat(dir); err != nil {
 		return "", "", &problem{exit: exitInput, code: codeNoPack, msg: fmt.Sprintf("%s: %s", dir, because(err)), hint: "name the folder of a pack"}
 	} else if !st.IsDir() {
-		return "", "", &problem{exit: exitInput, code: codeNoPack, msg: dir + " is a file", hint: "name the folder that holds " + policy.ManifestFile}
+		return "", "", &problem{exit: exitInput, code: codeNoPack, msg: dir + " is a file", hint: "name the folder that holds " + pack.ManifestFile}
 	}
 	dir = filepath.Clean(dir)
 	if filepath.IsLocal(dir) {

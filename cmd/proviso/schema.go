@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // schemaCmd is `proviso schema`.
@@ -39,7 +39,7 @@ func (c *schemaCmd) Run(a *app) error {
 // schemaOf returns the schema of one kind, complete in itself.
 func schemaOf(kind string) ([]byte, error) {
 	var root map[string]any
-	if err := json.Unmarshal(policy.SchemaJSON(), &root); err != nil {
+	if err := json.Unmarshal(pack.SchemaJSON(), &root); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	for _, k := range schemaKinds {

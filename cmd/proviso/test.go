@@ -6,7 +6,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit"
-	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // testCmd is `proviso test`.
@@ -24,15 +24,11 @@ func (testCmd) Help() string {
 
 // Run plays the cases.
 func (c *testCmd) Run(a *app) error {
-	o, err := a.open(c.Packs)
+	o, err := a.compiled(c.Packs)
 	if err != nil {
 		return err
 	}
-	if o.policy == nil {
-		return a.broken("test", o)
-	}
 	r := a.reportOf("test", o)
-	r.add("load", o.found)
 	r.verbose = c.Verbose
 	if err := r.test(o, c.Filter); err != nil {
 		return err
@@ -65,7 +61,7 @@ func (r *report) test(o *opened, pattern string) error {
 	var results []audit.CaseResult
 	total := 0
 	for i, p := range o.packs {
-		var cases []policy.Case
+		var cases []pack.Case
 		for _, c := range p.Tests {
 			total++
 			if re.MatchString(c.Name) {

@@ -17,6 +17,7 @@ import (
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // tryCmd is `proviso try`.
@@ -38,11 +39,11 @@ func (tryCmd) Run(a *app) error {
 	if err := a.plainOnly(); err != nil {
 		return err
 	}
-	pack, pol, err := tryPolicy()
+	pk, pol, err := tryPolicy()
 	if err != nil {
 		return err
 	}
-	t := &tale{app: a, policy: pol, pack: pack, plain: a.output == "json"}
+	t := &tale{app: a, policy: pol, pack: pk, plain: a.output == "json"}
 	story, err := t.story()
 	if err != nil {
 		return err
@@ -66,23 +67,23 @@ func (tryCmd) Run(a *app) error {
 	return nil
 }
 
-func tryPolicy() (*policy.Pack, *policy.Policy, error) {
-	pack, ds := policy.Load(examples.Files, tryPack)
+func tryPolicy() (*pack.Pack, *policy.Policy, error) {
+	pk, ds := pack.Load(examples.Files, tryPack)
 	if ds.Worst(proviso.Error) {
 		return nil, nil, fmt.Errorf("embedded pack: %w", ds)
 	}
-	pol, ds := policy.Compile(pack)
+	pol, ds := policy.Compile(pk)
 	if pol == nil {
 		return nil, nil, fmt.Errorf("embedded pack: %w", ds)
 	}
-	return pack, pol, nil
+	return pk, pol, nil
 }
 
 // tale tells the story while it is played through a real guard.
 type tale struct {
 	*app
 	policy  *policy.Policy
-	pack    *policy.Pack
+	pack    *pack.Pack
 	plain   bool
 	b       strings.Builder
 	guard   guard.Guard
@@ -90,13 +91,13 @@ type tale struct {
 	records []proviso.Record
 }
 
-func (t *tale) story() (policy.Case, error) {
+func (t *tale) story() (pack.Case, error) {
 	for _, c := range t.pack.Tests {
 		if strings.HasSuffix(c.Pos.File, tryStory) {
 			return c, nil
 		}
 	}
-	return policy.Case{}, fmt.Errorf("embedded pack: no case in %s", tryStory)
+	return pack.Case{}, fmt.Errorf("embedded pack: no case in %s", tryStory)
 }
 
 func (t *tale) heading(text string) {
@@ -122,7 +123,7 @@ func (t *tale) under(label, text string, codes ...string) {
 }
 
 // play brings the events of the case to the guard, one after the other, as a door would. A decision other than the one the case wants ends it: then the binary is not what its tests saw.
-func (t *tale) play(c policy.Case) error {
+func (t *tale) play(c pack.Case) error {
 	t.now = c.Now
 	t.guard = guard.Guard{Policy: t.policy, Journal: &journal.Memory{}, Clock: func() time.Time { return t.now }}
 	if _, err := t.do("", proviso.SessionStart, &proviso.Lifecycle{Kind: "start"}, nil); err != nil {
@@ -142,7 +143,7 @@ func (t *tale) play(c policy.Case) error {
 	return nil
 }
 
-func (t *tale) step(st *policy.Step) (*proviso.Decision, error) {
+func (t *tale) step(st *pack.Step) (*proviso.Decision, error) {
 	switch {
 	case st.User != nil:
 		t.speaker("customer", *st.User)

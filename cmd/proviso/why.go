@@ -6,6 +6,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // whyCmd is `proviso why`.
@@ -111,7 +112,7 @@ func (s style) ruleState(b *strings.Builder, r policy.RuleState, st ruleLook) {
 		if r.Outcome == proviso.Allow {
 			tail = "edits or notices"
 		}
-		if r.Mode != policy.Enforce {
+		if r.Mode != pack.Enforce {
 			tail = r.Mode.String() + " only: would " + r.Outcome.String()
 		}
 		tail = "  → " + tail

@@ -1,4 +1,4 @@
-// Package airline_test checks the example as its owner would: the pack compiles without a finding, every case comes out as written, and an audit of the conversations finds what is known to be wrong with them.
+// Package airline checks the example as its owner would: the pack compiles without a finding, every case comes out as written, and an audit of the conversations finds what is known to be wrong with them.
 package airline_test
 
 import (
@@ -10,20 +10,22 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/lint"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
-func load(t *testing.T) *policy.Pack {
+func load(t *testing.T) *pack.Pack {
 	t.Helper()
-	pack, ds := policy.Load(os.DirFS("."), ".")
+	pk, ds := pack.Load(os.DirFS("."), ".")
 	if len(ds) > 0 {
 		t.Fatalf("load:\n%v", ds)
 	}
-	return pack
+	return pk
 }
 
-func compile(t *testing.T, pack *policy.Pack) *policy.Policy {
+func compile(t *testing.T, pk *pack.Pack) *policy.Policy {
 	t.Helper()
-	p, ds := policy.Compile(pack)
+	p, ds := policy.Compile(pk)
 	if len(ds) > 0 {
 		t.Fatalf("compile:\n%v", ds)
 	}
@@ -31,8 +33,8 @@ func compile(t *testing.T, pack *policy.Pack) *policy.Policy {
 }
 
 func TestLint(t *testing.T) {
-	pack := load(t)
-	for _, d := range policy.Check([]*policy.Pack{pack}, compile(t, pack)) {
+	pk := load(t)
+	for _, d := range lint.Check([]*pack.Pack{pk}, compile(t, pk)) {
 		if d.Severity <= proviso.Warning {
 			t.Error(d)
 		}
@@ -40,8 +42,8 @@ func TestLint(t *testing.T) {
 }
 
 func TestCases(t *testing.T) {
-	pack := load(t)
-	results := audit.Test(compile(t, pack), pack.Tests)
+	pk := load(t)
+	results := audit.Test(compile(t, pk), pk.Tests)
 	if len(results) == 0 {
 		t.Fatal("the pack has no cases")
 	}
@@ -54,13 +56,13 @@ func TestCases(t *testing.T) {
 
 // TestBothDirections demands that each rule holds in one case, where it requires anything, and stops, edits or warns in another.
 func TestBothDirections(t *testing.T) {
-	pack := load(t)
+	pk := load(t)
 	type seen struct{ holds, fires bool }
 	rules := map[string]*seen{}
-	for _, r := range pack.Rules {
+	for _, r := range pk.Rules {
 		rules[r.ID.S] = &seen{}
 	}
-	for _, c := range audit.Test(compile(t, pack), pack.Tests) {
+	for _, c := range audit.Test(compile(t, pk), pk.Tests) {
 		for _, step := range c.Steps {
 			for _, s := range step.States {
 				r, ok := rules[s.Rule]
@@ -72,7 +74,7 @@ func TestBothDirections(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range pack.Rules {
+	for _, r := range pk.Rules {
 		s := rules[r.ID.S]
 		if !s.fires {
 			t.Errorf("%v: rule %s: no case in which it stops anything", r.ID.Pos, r.ID.S)
@@ -88,14 +90,14 @@ func TestEveryRuleIsNoticed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the pack once for each rule")
 	}
-	pack := load(t)
-	for i := range pack.Rules {
-		without := *pack
-		without.Rules = slices.Clone(pack.Rules)
-		without.Rules[i].Mode = policy.Off
-		results := audit.Test(compile(t, &without), pack.Tests)
+	pk := load(t)
+	for i := range pk.Rules {
+		without := *pk
+		without.Rules = slices.Clone(pk.Rules)
+		without.Rules[i].Mode = pack.Off
+		results := audit.Test(compile(t, &without), pk.Tests)
 		if !slices.ContainsFunc(results, func(r audit.CaseResult) bool { return !r.Passed() }) {
-			t.Errorf("%v: without rule %s every case still passes", pack.Rules[i].ID.Pos, pack.Rules[i].ID.S)
+			t.Errorf("%v: without rule %s every case still passes", pk.Rules[i].ID.Pos, pk.Rules[i].ID.S)
 		}
 	}
 }

@@ -1,0 +1,408 @@
+// Package schema compiles JSON Schemas to shapes: one tree gives CEL the type of a value, and converts decoded JSON to values of that type.
+package schema
+
+import (
+	"cel.dev/cel-go/common/types"
+	"encoding/json"
+	"fmt"
+	"github.com/proviso-dev/proviso"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// A Shape is a compiled JSON Schema. It gives CEL the type of a value, and converts decoded JSON to the values that conditions compute with:
+// int64, float64, string, bool, time.Time, []any, map[string]any and nil. One tree serves both, so that a value that was converted always has the type that was checked.
+type Shape struct {
+	Kind     Kind
+	Nullable bool
+	Fields   map[string]*Field
+	Names    []string           // of fields, sorted
+	Elem     *Shape             // of list members, or of map values
+	Open     bool               // an object that admits members beside its fields
+	Dynamic  bool               // and whose schema says so, so that conditions may read them
+	enum     []any              // raw JSON values, nil for none
+	min, max *float64           // inclusive
+	maxLen   int                // of strings and lists, 0 for none
+	check    *jsonschema.Schema // keywords beyond these are left to the library
+	Loc      *time.Location
+	Type     *types.Type
+}
+
+type Field struct {
+	Name       string
+	Shape      *Shape
+	Required   bool
+	Default    any // converted default
+	HasDefault bool
+}
+
+type Kind uint8
+
+const (
+	AnyKind Kind = iota
+	BoolKind
+	IntKind
+	DoubleKind
+	StringKind
+	TimeKind
+	ListKind
+	ObjectKind // named fields
+	MapKind    // any keys
+)
+
+// The codes of values that do not conform, explained in docs/errors.md.
+const (
+	CodeNonconforming = "PV303" // a value that its schema does not admit
+	CodeUnnamed       = "PV304" // a member that its schema does not name
+)
+
+// MaxExact is the largest integer below which every integer is a double.
+const MaxExact = 1 << 53
+
+// conversionError says where in a value a schema is not met.
+type Error struct {
+	Path string
+	Code string
+	Msg  string
+}
+
+func (e *Error) Error() string {
+	if e.Path == "" {
+		return e.Msg
+	}
+	return e.Path + ": " + e.Msg
+}
+
+func nonconforming(path, format string, a ...any) error {
+	return &Error{path, CodeNonconforming, fmt.Sprintf(format, a...)}
+}
+
+// Convert returns v as the shape's type. It never changes v; containers are copied where a member changes.
+func (s *Shape) Convert(v any, path string) (any, error) {
+	if v == nil {
+		if s.Nullable || s.Kind == AnyKind {
+			return nil, nil
+		}
+		return nil, nonconforming(path, "null where the schema wants %s", s.KindName())
+	}
+	if len(s.enum) > 0 && !inEnum(s.enum, v) {
+		return nil, nonconforming(path, "%s is not one of %s", Show(v), showAll(s.enum))
+	}
+	out, err := s.convertKind(v, path)
+	if err != nil {
+		return nil, err
+	}
+	if s.check != nil {
+		if err := s.check.Validate(v); err != nil {
+			return nil, nonconforming(path, "%s", firstCause(err))
+		}
+	}
+	return out, nil
+}
+
+func (s *Shape) convertKind(v any, path string) (any, error) {
+	switch s.Kind {
+	case BoolKind:
+		if b, ok := v.(bool); ok {
+			return b, nil
+		}
+	case StringKind:
+		if t, ok := v.(string); ok {
+			if s.maxLen > 0 && len([]rune(t)) > s.maxLen {
+				return nil, nonconforming(path, "longer than %d characters", s.maxLen)
+			}
+			return t, nil
+		}
+	case IntKind:
+		return s.convertInt(v, path)
+	case DoubleKind:
+		return s.convertDouble(v, path)
+	case TimeKind:
+		if t, ok := v.(string); ok {
+			at, err := ParseTime(t, s.Loc)
+			if err != nil {
+				return nil, nonconforming(path, "%v", err)
+			}
+			return at, nil
+		}
+		if t, ok := v.(time.Time); ok {
+			return t, nil
+		}
+	case ListKind:
+		if l, ok := v.([]any); ok {
+			return s.convertList(l, path)
+		}
+	case MapKind:
+		if m, ok := v.(map[string]any); ok {
+			return s.convertMap(m, path)
+		}
+	case ObjectKind:
+		if m, ok := v.(map[string]any); ok {
+			return s.convertObject(m, path)
+		}
+	default:
+		return v, nil
+	}
+	return nil, nonconforming(path, "%s where the schema wants %s", KindOf(v), s.KindName())
+}
+
+func (s *Shape) convertInt(v any, path string) (any, error) {
+	var i int64
+	switch n := v.(type) {
+	case int64:
+		i = n
+	case float64:
+		if n != math.Trunc(n) || math.Abs(n) > MaxExact {
+			return nil, nonconforming(path, "%v is not an integer that can be represented exactly", n)
+		}
+		i = int64(n)
+	default:
+		return nil, nonconforming(path, "%s where the schema wants integer", KindOf(v))
+	}
+	return i, s.inRange(float64(i), path)
+}
+
+func (s *Shape) convertDouble(v any, path string) (any, error) {
+	var f float64
+	switch n := v.(type) {
+	case float64:
+		f = n
+	case int64:
+		if n > MaxExact || n < -MaxExact {
+			return nil, nonconforming(path, "%d cannot be represented exactly as a number; declare it an integer or send it as a string", n)
+		}
+		f = float64(n)
+	default:
+		return nil, nonconforming(path, "%s where the schema wants number", KindOf(v))
+	}
+	return f, s.inRange(f, path)
+}
+
+func (s *Shape) inRange(f float64, path string) error {
+	if s.min != nil && f < *s.min {
+		return nonconforming(path, "%v is below the minimum %v", f, *s.min)
+	}
+	if s.max != nil && f > *s.max {
+		return nonconforming(path, "%v is above the maximum %v", f, *s.max)
+	}
+	return nil
+}
+
+func (s *Shape) convertList(l []any, path string) (any, error) {
+	if s.maxLen > 0 && len(l) > s.maxLen {
+		return nil, nonconforming(path, "more than %d members", s.maxLen)
+	}
+	if s.Elem == nil || s.Elem.plain() {
+		return l, nil
+	}
+	out := make([]any, len(l))
+	for i, v := range l {
+		c, err := s.Elem.Convert(v, fmt.Sprintf("%s[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = c
+	}
+	return out, nil
+}
+
+func (s *Shape) convertMap(m map[string]any, path string) (any, error) {
+	if s.Elem == nil || s.Elem.plain() {
+		return m, nil
+	}
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		c, err := s.Elem.Convert(v, join(path, k))
+		if err != nil {
+			return nil, err
+		}
+		out[k] = c
+	}
+	return out, nil
+}
+
+// convertObject returns m itself where nothing has to change: most arguments are texts.
+func (s *Shape) convertObject(m map[string]any, path string) (any, error) {
+	out := m
+	edit := func() {
+		if len(out) == 0 || sameMap(out, m) {
+			out = make(map[string]any, len(s.Fields))
+			for k, v := range m {
+				out[k] = v
+			}
+		}
+	}
+	for k, v := range m {
+		f, ok := s.Fields[k]
+		if !ok {
+			if !s.Open {
+				return nil, &Error{join(path, k), CodeUnnamed, "not named by the schema" + hintSuffix(proviso.DidYouMean(k, s.Names))}
+			}
+			continue
+		}
+		// The path is built only for an error: this is the way of every call.
+		c, err := f.Shape.Convert(v, "")
+		if err != nil {
+			_, err = f.Shape.Convert(v, join(path, k))
+			return nil, err
+		}
+		if !unchanged(c, v) {
+			edit()
+			out[k] = c
+		}
+	}
+	for _, n := range s.Names {
+		f := s.Fields[n]
+		if _, ok := m[n]; ok {
+			continue
+		}
+		if f.HasDefault {
+			edit()
+			out[n] = f.Default
+		} else if f.Required {
+			return nil, nonconforming(join(path, n), "missing, but the schema requires it")
+		}
+	}
+	return out, nil
+}
+
+func sameMap(a, b map[string]any) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
+}
+
+// unchanged reports whether conversion left a value as it was; containers are the same only where they are the same object.
+func unchanged(c, v any) bool {
+	switch x := c.(type) {
+	case map[string]any:
+		y, ok := v.(map[string]any)
+		return ok && sameMap(x, y)
+	case []any:
+		y, ok := v.([]any)
+		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	case time.Time:
+		return false
+	}
+	return c == v
+}
+
+// plain reports whether conversion never changes or refuses a value.
+func (s *Shape) plain() bool { return s.Kind == AnyKind && s.check == nil && len(s.enum) == 0 }
+
+func (s *Shape) KindName() string {
+	return [...]string{"any value", "boolean", "integer", "number", "string", "a date-time", "array", "object", "object"}[s.Kind]
+}
+
+func KindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case int64, float64:
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+func join(path, k string) string {
+	if path == "" {
+		return k
+	}
+	return path + "." + k
+}
+
+func hintSuffix(h string) string {
+	if h == "" {
+		return ""
+	}
+	return "; " + h
+}
+
+func inEnum(enum []any, v any) bool {
+	for _, e := range enum {
+		if e == v {
+			return true
+		}
+		if ef, ok := Number(e); ok {
+			if vf, ok := Number(v); ok && ef == vf {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func Number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case int64:
+		return float64(n), true
+	case float64:
+		return n, true
+	}
+	return 0, false
+}
+
+// show prints a value shortly for a message.
+func Show(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	if len(b) > 80 {
+		return strings.ToValidUTF8(string(b[:77]), "") + "…"
+	}
+	return string(b)
+}
+
+func showAll(vs []any) string {
+	var b strings.Builder
+	for i, v := range vs {
+		if i == 8 {
+			fmt.Fprintf(&b, " … (%d in all)", len(vs))
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(Show(v))
+	}
+	return b.String()
+}
+
+var timeLayouts = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04", "2006-01-02"}
+
+// parseTime reads RFC 3339; a time without a zone, or a bare date, is read in loc.
+func ParseTime(s string, loc *time.Location) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return t, nil
+	}
+	if loc == nil {
+		loc = time.UTC
+	}
+	for _, l := range timeLayouts {
+		if t, err := time.ParseInLocation(l, s, loc); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s is not a date or date-time (want 2006-01-02T15:04:05Z)", Show(s))
+}
+
+func firstCause(err error) string {
+	if ve, ok := err.(*jsonschema.ValidationError); ok {
+		for len(ve.Causes) > 0 {
+			ve = ve.Causes[0]
+		}
+		lines := strings.Split(ve.Error(), "\n")
+		return strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- ")
+	}
+	return err.Error()
+}
