@@ -104,15 +104,10 @@ func place(dir string) (root, rel string, err error) {
 	} else if !st.IsDir() {
 		return "", "", &problem{exit: exitInput, code: codeNoPack, msg: dir + " is a file", hint: "name the folder that holds " + pack.ManifestFile}
 	}
-	dir = filepath.Clean(dir)
-	if filepath.IsLocal(dir) {
+	if dir = filepath.Clean(dir); filepath.IsLocal(dir) {
 		return ".", filepath.ToSlash(dir), nil
 	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", "", &problem{exit: exitInput, code: codeNoPack, msg: because(err), hint: "name the folder of a pack"}
-	}
-	return abs, ".", nil
+	return dir, ".", nil
 }
 
 // shown is the name of a file as it is printed.
