@@ -147,15 +147,17 @@ func (f *frame) covers(g *grant, agent string) bool {
 	return (g.scope == "" || g.scope == f.v.Scope) && (len(g.agents) == 0 || agentsMatch(g.agents, agent))
 }
 
-// takesPart reports whether a rule is evaluated for this event at all.
-func (f *frame) takesPart(r *guardRule) bool {
+// speaks reports whether a rule is about the agents of this event and the scope it is in.
+func (f *frame) speaks(r *guardRule) bool {
 	if len(r.agents) > 0 && !f.concerns(r.agents) {
 		return false
 	}
-	if len(r.scopes) > 0 && !slices.Contains(r.scopes, f.v.Scope) {
-		return false
-	}
-	if len(r.lifted) > 0 && f.liftedBy(r) != nil {
+	return len(r.scopes) == 0 || slices.Contains(r.scopes, f.v.Scope)
+}
+
+// takesPart reports whether a rule is evaluated for this event at all.
+func (f *frame) takesPart(r *guardRule) bool {
+	if !f.speaks(r) || len(r.lifted) > 0 && f.liftedBy(r) != nil {
 		return false
 	}
 	return r.effect.Outcome != proviso.Escalate || len(f.v.Approved) == 0 || !slices.Contains(f.v.Approved, r.id)
@@ -180,7 +182,7 @@ func (f *frame) liftedBy(r *guardRule) *lift {
 	return nil
 }
 
-// outcomes returns the outcomes that are possible as the atoms stand, and whether any rule can fire. It is exact where no open atom occurs twice.
+// outcomes returns the outcomes that are possible as the atoms stand, and whether any rule can fire or was kept from it by an override. It is exact where no open atom occurs twice.
 func (f *frame) outcomes() (s outcomes, fires bool) {
 	s = only(f.pol.defaultOutcome(f.prog.point))
 	if g := f.grantValues(); g != tree.IsTrue {
@@ -194,6 +196,7 @@ func (f *frame) outcomes() (s outcomes, fires bool) {
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
 		if !f.takesPart(r) {
+			fires = fires || len(r.lifted) > 0
 			continue
 		}
 		v := tree.Eval(r.root, onErr, f.atomSet)

@@ -15,6 +15,11 @@ func (f *frame) reasons(d *proviso.Decision) {
 	if f.prog.point == proviso.ToolCallPoint && d.Outcome == proviso.Deny && f.grantValues() == tree.IsFalse {
 		d.Reasons = append(d.Reasons, f.grantReason())
 	}
+	for i := range f.prog.rules {
+		if r := &f.prog.rules[i]; len(r.lifted) > 0 {
+			f.noteLift(r, d)
+		}
+	}
 	n := len(d.Reasons)
 	f.firing(d, tree.IsTrue)
 	if d.Outcome != proviso.Allow && !decided(d.Reasons[n:], d.Outcome) && n == 0 {
@@ -37,9 +42,6 @@ func decided(rs []proviso.Reason, o proviso.Outcome) bool {
 func (f *frame) firing(d *proviso.Decision, v tree.Set) {
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
-		if len(r.lifted) > 0 {
-			f.noteLift(r, d)
-		}
 		if !f.takesPart(r) || tree.Eval(r.root, f.ruleErr(), f.atomSet) != v || r.effect.Outcome == proviso.Allow && r.mode == pack.Enforce {
 			continue
 		}
@@ -73,7 +75,7 @@ func (f *frame) classOf(r *guardRule) proviso.Class {
 // noteLift tells the auditor that an override kept a rule from firing.
 func (f *frame) noteLift(r *guardRule, d *proviso.Decision) {
 	l := f.liftedBy(r)
-	if l == nil || tree.Eval(r.root, f.ruleErr(), f.atomSet) != tree.IsTrue {
+	if l == nil || !f.speaks(r) || tree.Eval(r.root, f.ruleErr(), f.atomSet) != tree.IsTrue {
 		return
 	}
 	d.Notices = append(d.Notices, proviso.Notice{Rule: r.id, To: "auditor", Text: "lifted by " + l.by + " until " + l.until.Format("2006-01-02T15:04:05Z07:00")})
