@@ -19,7 +19,8 @@
 //
 // Package document turns the owner's text into clauses with stable ids and exact spans. Package tree is the one form of a condition: all, any, chain, gate,
 // not over atoms, evaluated in three values over every completion of what is unknown. Package policy/builtin is the functions that a condition may call.
-// Package policy loads a pack, compiles it to one tree per tool and decides; it is the pure heart, and imports neither disk nor clock.
+// Package policy/pack reads a pack and keeps every position. Package policy compiles it to one tree per tool and decides; it is the pure heart, and imports
+// neither disk nor clock. Package policy/lint says what compiles but is probably not meant.
 //
 // Package session remembers what a conversation has shown, as a fold over records: facts and when they went stale, counts and sums, what was proposed and
 // agreed to. Package journal keeps records. Package guard is the only place that asks the policy, writes down and lets a call through, in this order.
@@ -31,12 +32,11 @@
 //
 // # Where to begin
 //
-//	fsys := os.DirFS("examples/airline")
-//	pack, found := pack.Load(fsys, ".")          // found: positions, codes, hints
-//	pol, found := policy.Compile(pack)
+//	airline, found := pack.Load(os.DirFS("examples/airline"), ".") // found: positions, codes, hints
+//	pol, found := policy.Compile(airline)
 //	state := session.New(pol, "a conversation")
-//	in := state.Bind(&event)                       // strict decoding, types of the tool's schema
-//	decision := pol.Decide(in, state.View(in))     // never an error
+//	in := state.Bind(&event)                                       // strict decoding, types of the tool's schema
+//	decision := pol.Decide(in, state.View(in))                     // never an error
 //
 // # Doubts
 //

@@ -13,10 +13,11 @@ import (
 
 // auditCmd is `proviso audit`.
 type auditCmd struct {
-	Pack   []string `name:"policy" aliases:"pack" short:"p" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
+	packFlag
 	Files  []string `arg:"" name:"file" help:"Files or folders of recorded conversations: OpenAI or Anthropic JSON, JSON lines, Proviso records; gzip is fine."`
 	Now    string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
 	Traces bool     `help:"Put the records of each session into -o json."`
+	Strict bool     `help:"End with exit code 3 where something is unknown."`
 	Jobs   int      `short:"j" help:"Sessions decided at the same time. Default: one per processor." placeholder:"N"`
 }
 
@@ -24,7 +25,7 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Decides every step of recorded conversations as if it were live, and prints for each clause whether it was violated, satisfied, dormant, in error or unknown, with the words and calls that show it.
 
-The exit code is 1 where a clause was violated, 3 where a step was in error and 0 where the worst is unknown; nothing to audit is 2.`
+The exit code is 1 where a clause was violated, 3 where a step was in error or a file could not be read, 0 where the worst is unknown (3 with --strict); nothing to audit is 2.`
 }
 
 // Run audits and prints.
@@ -63,18 +64,18 @@ func (c *auditCmd) Run(a *app) error {
 	if err := r.Render(a.painted(), rep); err != nil {
 		return unwritable("standard output", err)
 	}
-	if code := auditExit(rep); code != exitOK {
+	if code := auditExit(rep, c.Strict); code != exitOK {
 		return stop(code)
 	}
 	return nil
 }
 
 // auditExit is the exit code of an audit: what was violated comes before what could not be read or decided.
-func auditExit(r *audit.Report) exit {
+func auditExit(r *audit.Report, strict bool) exit {
 	switch {
 	case r.Status() == proviso.Violated:
 		return exitFindings
-	case r.Status() == proviso.Errored, r.Diagnostics.Worst(proviso.Error):
+	case strict && r.Status() == proviso.Undetermined, r.Status() == proviso.Errored, r.Diagnostics.Worst(proviso.Error):
 		return exitIncomplete
 	}
 	return exitOK

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -14,7 +15,7 @@ type coverage struct {
 	Rules    []ruleCoverage `json:"rules"`
 	Tested   int            `json:"rules_tested"`
 	Clauses  int            `json:"clauses"`
-	Cited    int            `json:"clauses_cited"`
+	Cited    int            `json:"clauses_implemented"`
 	Shown    int            `json:"clauses_tested"`
 	Untested []string       `json:"clauses_untested,omitempty"`
 }
@@ -96,26 +97,19 @@ func cover(o *opened, results []audit.CaseResult) *coverage {
 	return cov
 }
 
-// clauses counts the clauses of the documents by what the rules that cite them have shown.
+// clauses counts the clauses of the documents by what the rules that implement them have shown.
 func (c *coverage) clauses(o *opened, index map[string]int) {
-	tested := map[string]bool{} // cited clauses; true where a rule that cites one was seen in both directions
-	for _, r := range o.policy.Rules() {
-		for _, cl := range r.Clauses {
-			i, ok := index[r.ID]
-			tested[cl.ID] = tested[cl.ID] || ok && c.Rules[i].both()
-		}
-	}
-	for _, p := range o.packs {
-		for _, id := range p.Document.IDs() {
+	for i := range o.packs {
+		for _, cl := range o.clauses(i) {
 			c.Clauses++
-			shown, cited := tested[id]
-			if cited {
-				c.Cited++
+			if len(cl.Rules) == 0 {
+				continue
 			}
-			if shown {
+			c.Cited++
+			if slices.ContainsFunc(cl.Rules, func(id string) bool { n, ok := index[id]; return ok && c.Rules[n].both() }) {
 				c.Shown++
-			} else if cited {
-				c.Untested = append(c.Untested, id)
+			} else {
+				c.Untested = append(c.Untested, cl.ID)
 			}
 		}
 	}
@@ -136,9 +130,9 @@ func (c *coverage) pretty(b *strings.Builder, s style, verbose bool) {
 		}
 	}
 	fmt.Fprintf(b, "rules    %d of %d tested in both directions\n", c.Tested, len(c.Rules))
-	fmt.Fprintf(b, "clauses  %d in the document, %d cited by rules, %d of these tested\n", c.Clauses, c.Cited, c.Shown)
+	fmt.Fprintf(b, "clauses  %d in the document, %d implemented by rules, %d of these tested\n", c.Clauses, c.Cited, c.Shown)
 }
 
 func (c *coverage) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%d of %d rules tested in both directions; %d clauses, %d cited by rules, %d of these tested.\n", c.Tested, len(c.Rules), c.Clauses, c.Cited, c.Shown)
+	fmt.Fprintf(b, "\n%d of %d rules tested in both directions; %d clauses, %d implemented by rules, %d of these tested.\n", c.Tested, len(c.Rules), c.Clauses, c.Cited, c.Shown)
 }

@@ -38,7 +38,10 @@ func (c *explainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	all := clausesOf(o)
+	var all []clauseLine
+	for i := range o.packs {
+		all = append(all, o.clauses(i)...)
+	}
 	if c.Code != "" {
 		var ids []string
 		var one []clauseLine
@@ -63,15 +66,20 @@ func (c *explainCmd) Run(a *app) error {
 		indent := strings.Repeat("  ", cl.Depth+1)
 		b.WriteString(a.style.indented(indent, cl.Text))
 		switch {
+		case len(cl.Rules) > 0 && cl.By != "":
+			b.WriteString(a.style.indented(indent, "implemented with "+cl.By))
 		case len(cl.Rules) > 0:
 			b.WriteString(a.style.indented(indent+"rules: ", strings.Join(cl.Rules, ", ")))
 		default:
 			uncited++
-			b.WriteString(a.style.indented(indent, "no rule cites it", magenta))
+			b.WriteString(a.style.indented(indent, "no rule implements it", magenta))
+		}
+		if len(cl.Questions) > 0 {
+			b.WriteString(a.style.indented(indent+"asked: ", strings.Join(cl.Questions, ", ")))
 		}
 	}
 	if c.Clauses {
-		fmt.Fprintf(&b, "\n%d clauses, %d of them cited by no rule\n", len(all), uncited)
+		fmt.Fprintf(&b, "\n%d clauses, %d of them implemented by no rule\n", len(all), uncited)
 	}
 	if _, err := fmt.Fprint(a.stdout, b.String()); err != nil {
 		return unwritable("standard output", err)
@@ -86,29 +94,55 @@ func orElse(text, other string) string {
 	return text
 }
 
-// clauseLine is a clause and the rules that cite it.
+// clauseLine is a clause with what implements it. By names the clause around or below it that the rules cite where none cites the clause itself: a list is often implemented as a whole.
 type clauseLine struct {
 	proviso.Clause
-	Depth int      `json:"depth"`
-	Rules []string `json:"rules,omitempty"`
+	Depth     int      `json:"depth"`
+	Rules     []string `json:"rules,omitempty"`
+	By        string   `json:"by,omitempty"`
+	Questions []string `json:"questions,omitempty"`
+
+	parent string
 }
 
-func clausesOf(o *opened) []clauseLine {
-	cited := map[string][]string{}
+// clauses lists the clauses of one pack's document in the order of the text.
+func (o *opened) clauses(pack int) []clauseLine {
+	p := o.packs[pack]
+	if p.Document == nil {
+		return nil
+	}
+	rules, questions := map[string][]string{}, map[string][]string{}
 	for _, r := range o.policy.Rules() {
 		for _, cl := range r.Clauses {
-			cited[cl.ID] = append(cited[cl.ID], r.ID)
+			rules[cl.ID] = append(rules[cl.ID], r.ID)
 		}
 	}
-	var out []clauseLine
-	for i, p := range o.packs {
-		if p.Document == nil {
-			continue
+	for _, q := range p.Questions {
+		for _, cl := range q.Clause {
+			questions[cl.S] = append(questions[cl.S], q.ID.S)
 		}
-		for _, cl := range p.Document.Clauses {
-			cite := cl.Cite()
-			cite.Span.File = shown(o.roots[i], cite.Span.File)
-			out = append(out, clauseLine{cite, cl.Depth, cited[cl.ID]})
+	}
+	out := make([]clauseLine, len(p.Document.Clauses))
+	at := map[string]int{}
+	for i, cl := range p.Document.Clauses {
+		cite := cl.Cite()
+		cite.Span.File = shown(o.roots[pack], cite.Span.File)
+		out[i] = clauseLine{Clause: cite, Depth: cl.Depth, Rules: rules[cl.ID], Questions: questions[cl.ID], parent: cl.Parent}
+		at[cl.ID] = i
+	}
+	inherit := func(to, from *clauseLine) {
+		if len(to.Rules) == 0 && len(from.Rules) > 0 {
+			to.Rules, to.By = from.Rules, orElse(from.By, from.ID)
+		}
+	}
+	for i := range out { // a parent comes before its children
+		if j, ok := at[out[i].parent]; ok {
+			inherit(&out[i], &out[j])
+		}
+	}
+	for i := len(out) - 1; i >= 0; i-- {
+		if j, ok := at[out[i].parent]; ok {
+			inherit(&out[j], &out[i])
 		}
 	}
 	return out

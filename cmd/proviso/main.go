@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -21,6 +22,7 @@ func main() { os.Exit(int(run())) }
 
 // run is the whole program except for the exit itself.
 func run() (code exit) {
+	forgetEmpty()
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv)
 	defer func() {
 		if v := recover(); v != nil {
@@ -30,11 +32,29 @@ func run() (code exit) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.ctx = ctx
+	go func() {
+		<-ctx.Done()
+		stop()                  // a second signal ends the process at once
+		time.Sleep(lastMoments) // what is blocked in a read does not see the context
+		os.Exit(int(exitInterrupted))
+	}()
 	err := a.do(os.Args[1:])
 	if ctx.Err() != nil {
 		return exitInterrupted
 	}
 	return a.report(err)
+}
+
+// lastMoments is how long a command may go on after a signal, to put its things in order.
+const lastMoments = 300 * time.Millisecond
+
+// forgetEmpty makes variables of ours that are set to nothing as good as not set, which is how a shell script switches one off.
+func forgetEmpty() {
+	for _, kv := range os.Environ() {
+		if name, value, _ := strings.Cut(kv, "="); value == "" && strings.HasPrefix(name, "PROVISO_") {
+			os.Unsetenv(name)
+		}
+	}
 }
 
 // do parses the arguments and runs the command that they name.

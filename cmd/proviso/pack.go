@@ -26,7 +26,7 @@ type opened struct {
 
 // packFlag is the -p of commands that need a policy.
 type packFlag struct {
-	Pack []string `short:"p" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
+	Pack []string `short:"p" aliases:"policy" help:"Folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
 }
 
 // open loads and compiles the packs in the folders. A folder without a pack is a problem; what is wrong inside of packs is in found.
@@ -78,7 +78,7 @@ func (o *opened) locate(ds proviso.Diagnostics) {
 	}
 }
 
-// compiled is open for commands that cannot do anything with a broken pack: its findings are printed and end the command.
+// compiled is open for commands that cannot do anything with a broken pack: its findings are printed, on standard error since they are not what was asked for, and end the command.
 func (a *app) compiled(dirs []string) (*opened, error) {
 	o, err := a.open(dirs)
 	if err != nil {
@@ -92,9 +92,15 @@ func (a *app) compiled(dirs []string) (*opened, error) {
 		}
 		return o, nil
 	}
-	r := &report{Command: "load", source: &o.source}
+	a.stdout, a.style = a.stderr, a.talks
+	return nil, a.broken("load", o)
+}
+
+// broken reports packs that nothing can be decided with.
+func (a *app) broken(command string, o *opened) error {
+	r := a.reportOf(command, o)
 	r.add("load", o.found)
-	return nil, a.finish(r)
+	return a.finish(r)
 }
 
 // place splits the name of a folder into a root and the path below it, so that positions read as the person would write them.

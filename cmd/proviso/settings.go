@@ -93,6 +93,9 @@ func flagNames(n *kong.Node, into map[string]bool) {
 
 // Resolve gives the value of a flag that the command line does not set. The environment goes before files.
 func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Envs == nil { // a flag that only the command line may set
+		return nil, nil
+	}
 	for _, e := range flag.Envs {
 		if _, set := s.lookup(e); set {
 			return nil, nil

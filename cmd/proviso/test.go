@@ -24,11 +24,15 @@ func (testCmd) Help() string {
 
 // Run plays the cases.
 func (c *testCmd) Run(a *app) error {
-	o, err := a.compiled(c.Packs)
+	o, err := a.open(c.Packs)
 	if err != nil {
 		return err
 	}
+	if o.policy == nil {
+		return a.broken("test", o)
+	}
 	r := a.reportOf("test", o)
+	r.add("load", o.found)
 	r.verbose = c.Verbose
 	if err := r.test(o, c.Filter); err != nil {
 		return err
