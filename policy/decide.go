@@ -354,6 +354,19 @@ func (f *frame) noteFaults(d *proviso.Decision) {
 	}
 }
 
+// failure says why an atom failed. A native closure does not know; CEL, which fails where it does, tells.
+func (f *frame) failure(af atomFault) error {
+	a := f.prog.atoms[af.atom]
+	if af.err != nil || a.plan == nil {
+		return af.err
+	}
+	prg, err := a.plan()
+	if err == nil {
+		_, _, err = prg.Eval(f)
+	}
+	return err
+}
+
 func (f *frame) addFaults(d *proviso.Decision, rule string, root *tree.Node) {
 	for _, i := range unique(root.Atoms(nil)) {
 		if f.sets[i] != tree.Err {
@@ -362,8 +375,11 @@ func (f *frame) addFaults(d *proviso.Decision, rule string, root *tree.Node) {
 		a := f.prog.atoms[i]
 		fault := proviso.Fault{Code: codeEval, Rule: rule, Expr: a.text, Msg: "evaluation failed", Hint: "a missing field or a value outside of its range; guard it with has()"}
 		for _, af := range f.faults {
-			if af.atom == i && af.err != nil {
-				fault.Msg = plainMessage(af.err.Error())
+			if af.atom != i {
+				continue
+			}
+			if err := f.failure(af); err != nil {
+				fault.Msg = plainMessage(err.Error())
 				if strings.Contains(fault.Msg, "cost limit") {
 					fault.Code, fault.Hint = codeRunCost, "bound the lists with maxItems in their schemas, or avoid nesting all and exists"
 				}

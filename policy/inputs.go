@@ -100,7 +100,7 @@ func (u *unit) pastText(internal string, n int) string {
 	if len(q.Filter) > 0 {
 		text += ", {" + strings.Join(q.Filter, ", ") + "}"
 	}
-	if q.Phase != proviso.OK && q.Phase != Reserved {
+	if q.Phase != proviso.OK && name != "total" {
 		text += ", " + string(q.Phase)
 	}
 	if q.Within > 0 {
