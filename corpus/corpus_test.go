@@ -30,63 +30,119 @@ func TestCorpus(t *testing.T) {
 	shared := sharedFiles(t)
 	testkit.Archives(t, corpusGlob, func(t *testing.T, a *testkit.Archive) {
 		files := layout(a, shared)
-		packs, ds := load(files)
-		rules, more := compile(packs, ds)
-		if rules == nil || len(more) > 0 {
-			a.Expect(t, "want", []byte(diagnostics(more)))
-			_, again := compile(shuffled(packs), ds)
-			if x, y := diagnostics(more), diagnostics(again); x != y {
-				t.Errorf("in another order the pack is wrong in another way:\n%s", testkit.Diff([]byte(x), []byte(y)))
-			}
+		packs, loading := load(files)
+		rules, ds := compile(packs, loading)
+		if rules == nil {
+			refused(t, a, packs, ds, !loading.Worst(proviso.Error))
 			return
 		}
-		variants, about := variantsOf(t, a, shared, rules)
+		if len(ds) > 0 {
+			t.Fatalf("the pack has findings:\n%v", ds)
+		}
+		v, about := versionsOf(t, a, shared, rules)
+		v.written(t, files, packs)
 		var got strings.Builder
 		got.WriteString(about)
 		for _, sc := range scenarios(t, a, packs) {
-			t.Run(sc.name, func(t *testing.T) { got.WriteString(everyWay(t, packs, variants, sc)) })
+			t.Run(sc.name, func(t *testing.T) { got.WriteString(everyWay(t, v, sc)) })
 		}
 		a.Expect(t, "want", []byte(got.String()))
 	})
 }
 
+// refused checks what is said about a pack that does not compile, in another order as well where it could be read.
+func refused(t *testing.T, a *testkit.Archive, packs []*pack.Pack, ds proviso.Diagnostics, read bool) {
+	if _, ok := a.File("events"); ok {
+		t.Fatalf("the pack is refused, but events are to be decided:\n%v", ds)
+	}
+	a.Expect(t, "want", []byte(diagnostics(ds)))
+	if !read {
+		return
+	}
+	_, again := compile(shuffled(packs), nil)
+	if x, y := diagnostics(ds), diagnostics(again); x != y {
+		t.Errorf("in another order the pack is wrong in another way:\n%s", testkit.Diff([]byte(x), []byte(y)))
+	}
+}
+
+// versions are the policies that an archive is decided with: its pack as it is and as it could be written as well, and other packs by name.
+type versions struct {
+	asIs, shuffled, turned, formatted *policy.Policy
+	variants                          map[string]*policy.Policy
+}
+
+// written compiles the pack as it could be written as well.
+func (v *versions) written(t *testing.T, files fstest.MapFS, packs []*pack.Pack) {
+	t.Helper()
+	formatted, ds := load(reformatted(t, files))
+	for _, w := range []struct {
+		name  string
+		packs []*pack.Pack
+		ds    proviso.Diagnostics
+		into  **policy.Policy
+		same  bool
+	}{
+		{"in another order", shuffled(packs), nil, &v.shuffled, true},
+		{"with conditions in another order", turned(packs), nil, &v.turned, false},
+		{"formatted", formatted, ds, &v.formatted, true},
+	} {
+		p, ds := compile(w.packs, w.ds)
+		if p == nil {
+			t.Fatalf("%s the pack does not compile:\n%v", w.name, ds)
+		}
+		if w.same && p.Digest() != v.asIs.Digest() {
+			t.Errorf("%s the pack has another digest", w.name)
+		}
+		*w.into = p
+	}
+}
+
 // everyWay plays a scenario directly, and fails where another way decides anything differently.
-func everyWay(t *testing.T, packs []*pack.Pack, variants map[string]*policy.Policy, sc *scenario) string {
-	played := play(t, variants, sc, way{})
+func everyWay(t *testing.T, v *versions, sc *scenario) string {
+	if sc.together() {
+		played := playGuarded(t, v.asIs, sc)
+		intended(t, sc, played)
+		return render(sc, played)
+	}
+	by := func(p *policy.Policy, w way) []outcome { return play(t, p, v.variants, sc, w) }
+	played := by(v.asIs, way{})
 	direct := render(sc, played)
 	intended(t, sc, played)
-	same := func(name, got string) {
+	same := func(name string, played []outcome) {
 		t.Helper()
-		if got != direct {
+		if got := render(sc, played); got != direct {
 			t.Errorf("%s: decided differently (- direct, + %s)\n%s", name, name, testkit.Diff([]byte(direct), []byte(got)))
 		}
 	}
-	same("events through JSON", render(sc, play(t, variants, sc, way{throughJSON: true})))
-	same("restored from snapshots", render(sc, play(t, variants, sc, way{restored: true})))
-	same("replayed from records", render(sc, replay(t, sc, played)))
-
-	others := func(name string, packs []*pack.Pack) map[string]*policy.Policy {
-		p, ds := compile(packs, nil)
-		if p == nil {
-			t.Fatalf("%s: does not compile:\n%v", name, ds)
-		}
-		out := map[string]*policy.Policy{"": p}
-		for k, v := range variants {
-			if k != "" {
-				out[k] = v
-			}
-		}
-		return out
+	same("events through JSON", by(v.asIs, way{throughJSON: true}))
+	same("restored from snapshots", by(v.asIs, way{restored: true}))
+	same("replayed from records", replay(t, sc, played))
+	same("rules in another order", by(v.shuffled, way{}))
+	same("formatted", by(v.formatted, way{}))
+	if sc.forGuard() {
+		same("through the guard", playGuarded(t, v.asIs, sc))
 	}
-	inOrder := others("shuffled", shuffled(packs))
-	if inOrder[""].Digest() != variants[""].Digest() {
-		t.Error("rules in another order: the digest is another one")
-	}
-	same("rules in another order", render(sc, play(t, inOrder, sc, way{})))
-	if got, want := essence(play(t, others("turned", turned(packs)), sc, way{})), essence(played); got != want {
+	if got, want := essence(by(v.turned, way{})), essence(played); got != want {
 		t.Errorf("conditions in another order: decided differently\n%s", testkit.Diff([]byte(want), []byte(got)))
 	}
 	return direct
+}
+
+// reformatted returns the files as the formatter writes them.
+func reformatted(t *testing.T, files fstest.MapFS) fstest.MapFS {
+	out := fstest.MapFS{}
+	for name, f := range files {
+		out[name] = f
+		if path.Ext(name) != ".yaml" {
+			continue
+		}
+		b, err := pack.Format(name, f.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = &fstest.MapFile{Data: b}
+	}
+	return out
 }
 
 // intended compares the decisions with what the steps themselves want.
@@ -177,9 +233,9 @@ func diagnostics(ds proviso.Diagnostics) string {
 	return b.String()
 }
 
-// variantsOf compiles the other versions of the pack, and tells which of them have the same digest.
-func variantsOf(t *testing.T, a *testkit.Archive, shared []testkit.File, rules *policy.Policy) (map[string]*policy.Policy, string) {
-	out := map[string]*policy.Policy{"": rules}
+// versionsOf compiles the variants of the pack, and tells which of them have the same digest.
+func versionsOf(t *testing.T, a *testkit.Archive, shared []testkit.File, rules *policy.Policy) (*versions, string) {
+	out := map[string]*policy.Policy{}
 	var about strings.Builder
 	for _, f := range a.Files {
 		dir, _, ok := strings.Cut(f.Name, "/")
@@ -200,7 +256,7 @@ func variantsOf(t *testing.T, a *testkit.Archive, shared []testkit.File, rules *
 		out[name] = p
 		fmt.Fprintf(&about, "the variant %s has %s digest\n", name, map[bool]string{true: "the same", false: "another"}[p.Digest() == rules.Digest()])
 	}
-	return out, about.String()
+	return &versions{asIs: rules, variants: out}, about.String()
 }
 
 // scenarios reads the conversations of an archive.

@@ -24,15 +24,18 @@ type scenario struct {
 	steps   []step
 }
 
-// step is one thing that happens. Exactly one of event, resend and variant is set.
+// step is one thing that happens. Exactly one of event, together, resend and variant is set.
 type step struct {
 	event    proviso.Event // point, agents and body; the player numbers and times it
 	after    time.Duration // since the step before; 0 means a second
 	result   *proviso.ToolResult
-	approved []string        // rules that an approval satisfies for this event
-	executed bool            // a recording shows that it happened, whatever was decided
-	resend   []proviso.Event // the client sends its whole transcript again
-	variant  string          // from here on another version of the pack decides
+	approved []string               // rules that an approval satisfies for this event
+	answers  map[string]proviso.Tri // to questions that this event asks
+	executed bool                   // a recording shows that it happened, whatever was decided
+	together []proviso.Event        // the calls of one response, decided by a guard as a batch
+	wants    []*pack.Want           // of these
+	resend   []proviso.Event        // the client sends its whole transcript again
+	variant  string                 // from here on another version of the pack decides
 	want     *pack.Want
 }
 
@@ -72,8 +75,8 @@ type player struct {
 	out      []outcome
 }
 
-func play(t *testing.T, variants map[string]*policy.Policy, sc *scenario, w way) []outcome {
-	p := &player{t: t, variants: variants, rules: variants[""], sc: sc, now: sc.now, way: w}
+func play(t *testing.T, rules *policy.Policy, variants map[string]*policy.Policy, sc *scenario, w way) []outcome {
+	p := &player{t: t, variants: variants, rules: rules, sc: sc, now: sc.now, way: w}
 	p.state = session.New(p.rules, sc.name)
 	p.event(proviso.Event{Point: proviso.SessionStart, Body: &sc.start}, step{})
 	for i := range sc.steps {
@@ -90,6 +93,8 @@ func (p *player) step(s *step, first bool) {
 		p.now = p.now.Add(time.Second)
 	}
 	switch {
+	case s.together != nil:
+		p.t.Fatal("calls together are a matter of the guard")
 	case s.variant != "":
 		p.change(s.variant)
 		return
@@ -148,8 +153,12 @@ func (p *player) event(ev proviso.Event, s step) *outcome {
 	in := p.state.Bind(&ev)
 	o.event = *in.Event
 	o.decision = p.decide(in, s.approved)
-	for range p.sc.answers {
-		as := p.answers(o.decision.Missing)
+	answers := s.answers
+	if answers == nil {
+		answers = p.sc.answers
+	}
+	for range answers {
+		as := p.answers(o.decision.Missing, answers)
 		if len(as) == 0 {
 			break
 		}
@@ -181,10 +190,10 @@ func (p *player) decide(in *policy.Input, approved []string) proviso.Decision {
 	return p.rules.Decide(in, v)
 }
 
-func (p *player) answers(missing []proviso.Missing) []proviso.Answer {
+func (p *player) answers(missing []proviso.Missing, scripted map[string]proviso.Tri) []proviso.Answer {
 	var as []proviso.Answer
 	for _, q := range p.state.Questions(missing) {
-		if v, ok := p.sc.answers[q.ID]; ok && v != proviso.Unknown {
+		if v, ok := scripted[q.ID]; ok && v != proviso.Unknown {
 			as = append(as, proviso.Answer{Question: q.ID, Hash: q.Hash, Value: v, By: "corpus"})
 		}
 	}
@@ -252,6 +261,9 @@ type line struct {
 	After    string          `json:"after,omitempty"`
 	Approved []string        `json:"approved,omitempty"`
 	Executed bool            `json:"executed,omitempty"`
+	Answers  map[string]bool `json:"answers,omitempty"`
+	Together []proviso.Event `json:"together,omitempty"`
+	Wants    []string        `json:"wants,omitempty"`
 	Resend   []proviso.Event `json:"resend,omitempty"`
 	Variant  string          `json:"variant,omitempty"`
 	Want     string          `json:"want,omitempty"`
@@ -265,7 +277,16 @@ func fromLines(t *testing.T, name string, text []byte) *scenario {
 		if err := proviso.DecodeStrict([]byte(l), &x); err != nil {
 			t.Fatalf("events:%d: %v", i+1, err)
 		}
-		s := step{approved: x.Approved, executed: x.Executed, resend: x.Resend, variant: x.Variant}
+		s := step{approved: x.Approved, executed: x.Executed, together: x.Together, resend: x.Resend, variant: x.Variant, want: wantOf(t, i+1, x.Want)}
+		for _, w := range x.Wants {
+			s.wants = append(s.wants, wantOf(t, i+1, w))
+		}
+		for q, v := range x.Answers {
+			if s.answers == nil {
+				s.answers = map[string]proviso.Tri{}
+			}
+			s.answers[q] = proviso.TriOf(v)
+		}
 		if x.After != "" {
 			d, err := time.ParseDuration(x.After)
 			if err != nil {
@@ -273,19 +294,24 @@ func fromLines(t *testing.T, name string, text []byte) *scenario {
 			}
 			s.after = d
 		}
-		if w := strings.Fields(x.Want); len(w) > 0 {
-			o, ok := proviso.ParseOutcome(w[0])
-			if !ok {
-				t.Fatalf("events:%d: %q is no outcome", i+1, w[0])
-			}
-			s.want = &pack.Want{Outcome: o, Names: w[1:]}
-		}
 		if x.Event != nil {
 			s.event = *x.Event
 		}
 		sc.steps = append(sc.steps, s)
 	}
 	return sc
+}
+
+func wantOf(t *testing.T, line int, text string) *pack.Want {
+	w := strings.Fields(text)
+	if len(w) == 0 {
+		return nil
+	}
+	o, ok := proviso.ParseOutcome(w[0])
+	if !ok {
+		t.Fatalf("events:%d: %q is no outcome", line, w[0])
+	}
+	return &pack.Want{Outcome: o, Names: w[1:]}
 }
 
 // fromCase translates a case of a pack.

@@ -80,6 +80,9 @@ func short(s string) string {
 func details(o *outcome) []string {
 	d := &o.decision
 	var out []string
+	if len(o.approved) > 0 {
+		out = append(out, "approved: "+strings.Join(o.approved, ", "))
+	}
 	for _, a := range o.answered {
 		out = append(out, "answered: "+a.Question+" is "+a.Value.String())
 	}
@@ -163,8 +166,14 @@ func causes(cs []proviso.Cause) []string {
 		out = append(out, short(s))
 	}
 	slices.Sort(out)
+	if n := len(out); n > maxCauses {
+		out = append(out[:maxCauses-1:maxCauses-1], fmt.Sprintf("… and %d more", n-maxCauses+1))
+	}
 	return out
 }
+
+// maxCauses is how many causes of one rule are written out.
+const maxCauses = 6
 
 func missing(m *proviso.Missing) []string {
 	s := "missing " + string(m.Kind)
