@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -193,21 +194,46 @@ func (p *casePlayer) compare(s *pack.Step, res *StepResult) {
 		p.unstopped(s, res)
 		return
 	}
-	pos := s.Want.Pos
-	if pos == (proviso.Pos{}) {
-		pos = s.Pos
+	if p.matches(s.Pos, s.Want, &res.Decision) {
+		p.played(s, res)
 	}
-	if res.Decision.Outcome != s.Want.Outcome {
-		p.fail(pos, CodeWanted, fmt.Sprintf("wanted %s, got %s", wanted(s.Want), Describe(&res.Decision)), "")
-		return
+}
+
+// matches compares a decision with what is wanted, and reports whether the outcome is right.
+func (p *casePlayer) matches(pos proviso.Pos, w *pack.Want, d *proviso.Decision) bool {
+	if w.Pos != (proviso.Pos{}) {
+		pos = w.Pos
 	}
-	named := names(&res.Decision)
-	for _, n := range s.Want.Names {
+	if d.Outcome != w.Outcome {
+		p.fail(pos, CodeWanted, fmt.Sprintf("wanted %s, got %s", wanted(w), Describe(d)), "")
+		return false
+	}
+	named := names(d)
+	for _, n := range w.Names {
 		if !named[n] {
-			p.fail(pos, CodeWanted, fmt.Sprintf("wanted %s, but %q does not occur in %s", wanted(s.Want), n, Describe(&res.Decision)), proviso.DidYouMean(n, sorted(named)))
+			p.fail(pos, CodeWanted, fmt.Sprintf("wanted %s, but %q does not occur in %s", wanted(w), n, Describe(d)), proviso.DidYouMean(n, sorted(named)))
 		}
 	}
-	p.played(s, res)
+	if w.Only {
+		for _, n := range effectsOf(d) {
+			if !slices.Contains(w.Names, n) {
+				p.fail(pos, CodeWanted, fmt.Sprintf("wanted %s, but rule %s edits or notices", wanted(w), n), "name the rule, or mend its condition")
+			}
+		}
+	}
+	return true
+}
+
+// effectsOf lists the rules whose edits and notices a decision carries, each once.
+func effectsOf(d *proviso.Decision) []string {
+	set := map[string]bool{}
+	for _, e := range d.Edits {
+		set[e.Rule] = true
+	}
+	for _, n := range d.Notices {
+		set[n.Rule] = true
+	}
+	return sorted(set)
 }
 
 // unstopped checks a step that wants nothing: it must not be denied, and a result that it gives must reach the agent.
@@ -219,15 +245,23 @@ func (p *casePlayer) unstopped(s *pack.Step, res *StepResult) {
 	p.played(s, res)
 }
 
-// played checks that a result which the step gives reached the agent.
+// played checks that a result which the step gives was decided as wanted; without a want it must have reached the agent.
 func (p *casePlayer) played(s *pack.Step, res *StepResult) {
+	if res.Result != nil && s.ResultWant != nil {
+		p.matches(s.Pos, s.ResultWant, res.Result)
+		return
+	}
 	if res.Result != nil && res.Result.Outcome != proviso.Allow {
 		p.fail(s.Pos, CodeUnexpected, "the result of "+s.Call+": "+Describe(res.Result), "")
 	}
 }
 
 func wanted(w *pack.Want) string {
-	return strings.Join(append([]string{w.Outcome.String()}, w.Names...), " ")
+	words := []string{w.Outcome.String()}
+	if w.Only {
+		words = append(words, "only")
+	}
+	return strings.Join(append(words, w.Names...), " ")
 }
 
 // names lists everything that a decision names.

@@ -32,13 +32,16 @@ type Step struct {
 	After                   time.Duration // time since the step before
 	Agent                   string
 	Want                    *Want
+	ResultWant              *Want // the decision wanted about the result; nil: it must be allowed
 	Pos                     proviso.Pos
 }
 
 // Want is the decision wanted at a step.
-// It is written as "deny rule-id …", "allow", "needs_info fact-or-question …" or "escalate rule-id …"; every name given must occur among the reasons or the missing things.
+// It is written as "deny rule-id …", "allow", "needs_info fact-or-question …" or "escalate rule-id …"; every name given must occur among the reasons, the missing things, the edits or the notices.
+// "allow only rule-id …" wants no edit and no notice of any other rule.
 type Want struct {
 	Outcome proviso.Outcome
+	Only    bool
 	Names   []string
 	Pos     proviso.Pos
 }

@@ -91,7 +91,8 @@ var stepObject = &object[Step]{
 		opt("end", boolShape, func(s *Step) *bool { return &s.End }, "The session ends."),
 		opt("after", durationShape, func(s *Step) *time.Duration { return &s.After }, "Time since the step before."),
 		opt("agent", stringShape, func(s *Step) *string { return &s.Agent }, "The agent that acts, for this step."),
-		opt("want", wantShape, func(s *Step) **Want { return &s.Want }, "allow, deny rule …, escalate rule … or needs_info fact …"),
+		opt("want", wantShape, func(s *Step) **Want { return &s.Want }, "allow, deny rule …, escalate rule … or needs_info fact …; allow only rule … wants no edit or notice of another rule"),
+		opt("result_want", wantShape, func(s *Step) **Want { return &s.ResultWant }, "The decision wanted about the result; left out, it must be allowed."),
 	},
 	finish: finishStep,
 }
@@ -100,7 +101,7 @@ var stepObject = &object[Step]{
 var stepEvents = []string{"call", "user", "assistant", "system", "handoff", "return", "end"}
 
 // callOnly are the keys that belong to calls.
-var callOnly = []string{"args", "raw", "result", "error"}
+var callOnly = []string{"args", "raw", "result", "error", "result_want"}
 
 func finishStep(l *loader, n *yamlNode, s *Step) bool {
 	var given []string
@@ -131,6 +132,10 @@ func finishStep(l *loader, n *yamlNode, s *Step) bool {
 			}
 		}
 	}
+	if v := n.get("result_want"); v != nil && !s.HasResult && !s.Error {
+		l.fail(v.pos(), CodeValue, "result_want belongs to a call with a result", "give the call a result, or error: true")
+		return false
+	}
 	if v := n.get("raw"); v != nil && n.get("args") != nil {
 		l.fail(v.pos(), CodeValue, "a call has args or raw, not both", "keep one of them")
 		return false
@@ -151,8 +156,16 @@ var wantShape = form[*Want]{fixed(map[string]any{"type": "string", "pattern": `^
 	}
 	o, _ := proviso.ParseOutcome(words[0])
 	w := &Want{Outcome: o, Pos: n.pos()}
-	if len(words) > 1 {
-		w.Names = words[1:]
+	words = words[1:]
+	if len(words) > 0 && words[0] == "only" {
+		w.Only, words = true, words[1:]
+	}
+	if w.Only && o != proviso.Allow {
+		l.fail(n.pos(), CodeValue, "only goes with allow", "write the rules that decide after the outcome")
+		return nil, false
+	}
+	if len(words) > 0 {
+		w.Names = words
 	}
 	return w, true
 }}
