@@ -23,40 +23,73 @@ type talk struct {
 	count uint64 // of messages ever said
 	// used is the newest release of each argument hash that a kept message could still confirm.
 	used map[string]uint64
+	// waits are the newest calls that were held for the user's word, the newest last; the proposal that comes next is about the largest of them that it names.
+	waits []*policy.Input
 }
 
-// said is one message.
+// said is one message. What was read out of it is worked out when a consent is first asked for: most messages are never read.
 type said struct {
 	seq      uint64
 	role     proviso.Role
 	text     string
-	folded   string // of the assistant
-	stance   stance // of the user
 	confirms []string
+	asks     []ask  // of the assistant
+	stance   stance // of the user
+	folded   string // of the assistant
+	read     bool   // stance and folded are known
+	cut      bool   // the text is not all that was said, and the stance is that of the whole
 }
 
-// maxUsed bounds the releases that are remembered beside the messages.
-const maxUsed = 4096
+// ask is a held call that the assistant's text names, the newest last.
+type ask struct {
+	Hash  string `json:"hash"`
+	Terms string `json:"terms"` // its key arguments, folded
+}
+
+const (
+	maxUsed  = 4096 // releases that are remembered beside the messages
+	maxWaits = 8    // held calls that a proposal is compared with
+)
 
 func (t *talk) say(seq uint64, m *proviso.Message) {
 	text := strings.ToValidUTF8(m.Text, "\ufffd")
 	s := said{seq: seq, role: m.Role, confirms: m.Confirms}
-	if m.Role == proviso.User {
-		// All of it, so that a refusal at the end of a long message is not cut off.
-		s.stance = stanceOf(text)
-	}
 	if len(text) > MaxText {
+		if m.Role == proviso.User {
+			// All of it, so that a refusal at the end of a long message is not cut off.
+			s.stance, s.read, s.cut = stanceOf(text), true, true
+		}
 		text = strings.ToValidUTF8(text[:MaxText], "")
 	}
 	s.text = text
+	if m.Role == proviso.Assistant {
+		for _, in := range t.waits {
+			if args := t.rules.KeyArguments(in); proposalOf(in, args).in(s.fold()) {
+				s.asks = append(s.asks, ask{in.Hash, fold(termsOf(args))})
+			}
+		}
+	}
 	t.count++
 	t.keep(s)
 }
 
-func (t *talk) keep(s said) {
-	if s.role == proviso.Assistant {
-		s.folded = fold(s.text)
+// fold reads an assistant's message.
+func (s *said) fold() string {
+	if !s.read {
+		s.folded, s.read = fold(s.text), true
 	}
+	return s.folded
+}
+
+// answers reads a user's message.
+func (s *said) answers() stance {
+	if !s.read {
+		s.stance, s.read = stanceOf(s.text), true
+	}
+	return s.stance
+}
+
+func (t *talk) keep(s said) {
 	t.said = append(t.said, s)
 	t.bytes += len(s.text)
 	for len(t.said) > MaxMessages || t.bytes > MaxTalk {
@@ -65,8 +98,39 @@ func (t *talk) keep(s said) {
 	}
 }
 
+// hold remembers that a call waits for the user's word.
+func (t *talk) hold(in *policy.Input, missing []proviso.Missing) {
+	if !slices.ContainsFunc(missing, func(m proviso.Missing) bool { return m.Kind == proviso.MissingConfirmation }) {
+		return
+	}
+	t.drop(in.Hash)
+	t.waits = append(t.waits, in)
+	if len(t.waits) > maxWaits {
+		t.waits = t.waits[1:]
+	}
+}
+
+func (t *talk) drop(hash string) {
+	t.waits = slices.DeleteFunc(t.waits, func(w *policy.Input) bool { return w.Hash == hash })
+}
+
+// asksMore reports whether a message asks for another call instead of this one, which says no more than the other: who agrees to give back three articles did not agree to give back two of them.
+// Of held calls that the message names alike, it asks for the newest; else for the one that says more.
+func (s *said) asksMore(hash string, names proposal, terms string) bool {
+	for i, a := range s.asks {
+		newest := i == len(s.asks)-1
+		if a.Hash != hash && names.in(a.Terms) && (newest || len(a.Terms) > len(terms)) {
+			return true
+		}
+	}
+	return false
+}
+
 // spend uses up what was confirmed for a call.
 func (t *talk) spend(seq uint64, hashes ...string) {
+	for _, h := range hashes {
+		t.drop(h)
+	}
 	if len(t.said) == 0 {
 		return
 	}
@@ -101,7 +165,8 @@ func (t *talk) Confirmed(in *policy.Input) proviso.Tri {
 	if at, ok := t.used[in.Hash]; ok {
 		kept = kept[t.after(at):]
 	}
-	names := proposalOf(in, t.rules.KeyArguments(in))
+	args := t.rules.KeyArguments(in)
+	names, terms := proposalOf(in, args), fold(termsOf(args))
 	state, proposed, spoke := proviso.Unknown, false, proviso.User
 	for i := range kept {
 		m := &kept[i]
@@ -110,9 +175,9 @@ func (t *talk) Confirmed(in *policy.Input) proviso.Tri {
 			if spoke == proviso.User {
 				proposed = false
 			}
-			proposed = proposed || names.in(m.folded)
+			proposed = proposed || names.in(m.fold()) && !m.asksMore(in.Hash, names, terms)
 		case proviso.User:
-			state = m.stance.answer(state, proposed)
+			state = m.answers().answer(state, proposed)
 			if slices.Contains(m.confirms, in.Hash) {
 				state = proviso.True
 			}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,6 +120,96 @@ func TestConfirmed(t *testing.T) {
 	}
 }
 
+// A call that was held for the user's word is what the next proposal asks for; each line is one step, H holds a call, C releases one, and the last is what confirmed(call) says of giving back A1 and A2.
+func TestProposalOfAHeldCall(t *testing.T) {
+	const two, three = `{"items":["A1","A2"]}`, `{"items":["A1","A2","A3"]}`
+	for name, c := range map[string]struct {
+		steps string
+		want  proviso.Tri
+	}{
+		"nothing was held":                         {"A: A1, A2 and A3?|U: yes", proviso.True},
+		"the same call was held":                   {"H: 2|A: A1 and A2?|U: yes", proviso.True},
+		"more was held, agreed to more":            {"H: 3|A: A1, A2 and A3?|U: yes", proviso.Unknown},
+		"more was held, agreed to these":           {"H: 3|A: A1, A2 and A3?|U: only the first two|A: So A1 and A2?|U: yes", proviso.True},
+		"agreed to more, these held since":         {"H: 3|A: A1, A2 and A3?|U: yes|H: 2", proviso.Unknown},
+		"these held after more, asked for more":    {"H: 3|H: 2|A: A1, A2 and A3?|U: yes", proviso.Unknown},
+		"these held after more, asked for these":   {"H: 3|H: 2|A: A1 and A2?|U: yes", proviso.True},
+		"more was done, then asked for these":      {"H: 3|A: A1, A2 and A3?|U: yes|C: 3|A: A1, A2 and A3 again?|U: yes", proviso.True},
+		"more in a message, these in another":      {"H: 3|A: A1, A2 and A3?|A: I mean A1 and A2.|U: yes", proviso.True},
+		"held for another tool with the same":      {"X: 2|A: A1 and A2?|U: yes", proviso.Unknown},
+		"held for another tool, then for this one": {"X: 2|H: 2|A: A1 and A2?|U: yes", proviso.True},
+		"held again and again":                     {"H: 2|H: 2|H: 2|A: A1 and A2?|U: yes", proviso.True},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, restart), func(t *testing.T) {
+				p := play(t)
+				for i, step := range strings.Split(c.steps, "|") {
+					who, text, _ := strings.Cut(step, ": ")
+					args := map[string]string{"2": two, "3": three}[text]
+					switch who {
+					case "A":
+						p.assistant(text)
+					case "U":
+						p.user(text)
+					case "H":
+						p.hold(fmt.Sprint("h", i), "give_back", args)
+					case "X":
+						p.hold(fmt.Sprint("x", i), "exchange", args)
+					case "C":
+						p.call(fmt.Sprint("c", i), "give_back", args)
+					}
+					if restart {
+						// Killed between any two steps: what was held has to be known afterwards.
+						s, err := Restore(script{"d1"}, snap(t, p.s))
+						if err != nil {
+							t.Fatal(err)
+						}
+						p.s = s
+					}
+				}
+				for how, s := range map[string]*State{"live": p.s, "folded": foldAll(t, p.records)} {
+					p.s = s
+					v, in := p.view("give_back", two)
+					if got := v.Consent.Confirmed(in); got != c.want {
+						t.Errorf("%s: %s, want %s", how, got, c.want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Asking for a consent reads the messages, and leaves no trace in what is kept.
+func TestConsentIsReadWhenAsked(t *testing.T) {
+	p := play(t)
+	p.assistant("Cancel R1?")
+	p.user("yes")
+	p.user(strings.Repeat("yes, ", MaxText))
+	before := snap(t, p.s)
+	for i := range 2 {
+		if m := p.s.talk.said[i]; m.read {
+			t.Errorf("%q was read before anybody asked", m.text)
+		}
+	}
+	v, in := p.view("cancel", `{"id":"R1"}`)
+	if got := v.Consent.Confirmed(in); got != proviso.True {
+		t.Errorf("%s, want true", got)
+	}
+	if after := snap(t, p.s); !bytes.Equal(before, after) {
+		t.Errorf("asking changed the snapshot:\n%s\n%s", before, after)
+	}
+}
+
+func TestWaitingCallsAreBounded(t *testing.T) {
+	p := play(t)
+	for i := range 3 * maxWaits {
+		p.hold(fmt.Sprint(i), "cancel", fmt.Sprintf(`{"id":"R%d"}`, i))
+	}
+	if n := len(p.s.talk.waits); n != maxWaits {
+		t.Errorf("%d calls wait, want %d", n, maxWaits)
+	}
+}
+
 // What was denied was never said, and what was edited was said as edited.
 func TestConsentRestsOnWhatWasForwarded(t *testing.T) {
 	p := play(t)
@@ -154,8 +245,8 @@ func TestConsentIsBounded(t *testing.T) {
 		t.Errorf("%d bytes of talk", n)
 	}
 	p.user("Cancel R1? " + strings.Repeat("yes, ", MaxText) + " no")
-	if last := p.s.talk.said[len(p.s.talk.said)-1]; last.stance != doubts {
-		t.Errorf("the end of a long message was cut off: %s", stanceNames[last.stance])
+	if last := p.s.talk.said[len(p.s.talk.said)-1]; last.answers() != doubts {
+		t.Errorf("the end of a long message was cut off: %s", stanceNames[last.answers()])
 	}
 	for i := range maxUsed + 10 {
 		p.s.talk.spend(uint64(1000+i), fmt.Sprint(i))

@@ -39,7 +39,11 @@ func randomPlay(rt *rapid.T, p *player, steps int, each func()) {
 			if rapid.IntRange(0, 4).Draw(rt, "edited") == 0 && len(c.Args) > 1 {
 				edits = []proviso.Edit{{Rule: "cap", Path: "amount", Value: int64(1)}}
 			}
-			if r := p.do(proviso.ToolCallPoint, c, outcome(), edits...); r.Phase == proviso.Released {
+			d := proviso.Decision{Outcome: outcome(), Edits: edits}
+			if d.Outcome == proviso.NeedInfo {
+				d.Missing = []proviso.Missing{{Kind: proviso.MissingConfirmation}}
+			}
+			if r := p.decided(proviso.ToolCallPoint, c, d); r.Phase == proviso.Released {
 				open = append(open, c.ID)
 			}
 		case 3, 4, 5:
@@ -180,8 +184,8 @@ func TestRestoreRefuses(t *testing.T) {
 	good := string(snap(t, p.s))
 	for name, c := range map[string]struct{ from, to, want string }{
 		"another policy":         {`"policy":"d1"`, `"policy":"d2"`, "fold the records"},
-		"another version":        {`"version":1`, `"version":9`, "fold the records"},
-		"an unknown key":         {`"version":1`, `"version":1,"extra":2`, "PV007"},
+		"another version":        {`"version":2`, `"version":9`, "fold the records"},
+		"an unknown key":         {`"version":2`, `"version":2,"extra":2`, "PV007"},
 		"a cut text":             {`}`, ``, CodeSnapshot},
 		"a reservation too many": {`"open":[[3,`, `"open":[[9,`, "without its call"},
 		"an unknown query":       {`"queries":{`, `"queries":{"x":[],`, "does not ask"},

@@ -25,14 +25,20 @@ func play(t testing.TB) *player {
 
 func (p *player) do(point proviso.Point, body proviso.Body, o proviso.Outcome, edits ...proviso.Edit) proviso.Record {
 	p.t.Helper()
+	return p.decided(point, body, proviso.Decision{Outcome: o, Edits: edits})
+}
+
+func (p *player) decided(point proviso.Point, body proviso.Body, d proviso.Decision) proviso.Record {
+	p.t.Helper()
 	p.at = p.at.Add(time.Second)
 	ev := &proviso.Event{Session: "s", Seq: p.s.Next(), Time: p.at, Point: point, Body: body}
 	in := p.s.Bind(ev)
 	p.s.View(in)
 	if in.Fault != nil {
-		o = proviso.Deny
+		d.Outcome = proviso.Deny
 	}
-	r := p.s.Record(in, proviso.Decision{Outcome: o, Policy: "d1", Edits: edits})
+	d.Policy = "d1"
+	r := p.s.Record(in, d)
 	if err := p.s.Apply(in, &r); err != nil {
 		p.t.Fatal(err)
 	}
@@ -53,6 +59,13 @@ func (p *player) sibling(response string, index int, id, tool, args string) prov
 func (p *player) deny(id, tool, args string) proviso.Record {
 	p.t.Helper()
 	return p.do(proviso.ToolCallPoint, &proviso.ToolCall{ID: id, Tool: tool, Args: proviso.JSON(args)}, proviso.Deny)
+}
+
+// hold attempts a call that waits for the user's word.
+func (p *player) hold(id, tool, args string) proviso.Record {
+	p.t.Helper()
+	return p.decided(proviso.ToolCallPoint, &proviso.ToolCall{ID: id, Tool: tool, Args: proviso.JSON(args)},
+		proviso.Decision{Outcome: proviso.NeedInfo, Missing: []proviso.Missing{{Kind: proviso.MissingConfirmation}}})
 }
 
 func (p *player) result(id, content string) proviso.Record {

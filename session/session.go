@@ -327,6 +327,7 @@ func passed(r *proviso.Record) bool {
 
 func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) {
 	s.past.attempted(in)
+	s.talk.hold(in, r.Decision.Missing)
 	if sent == nil {
 		s.past.denied(in)
 		return

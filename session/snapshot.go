@@ -15,7 +15,7 @@ import (
 )
 
 // snapshotVersion changes with the layout; a snapshot of another version is refused, and the state has to be folded again.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // snapshot is a State as JSON. Everything that a map holds is sorted, so that equal states have equal snapshots.
 type snapshot struct {
@@ -46,6 +46,7 @@ type snapshot struct {
 	Said     []snapSaid           `json:"said,omitempty"`
 	Count    uint64               `json:"said_count,omitempty"`
 	Used     map[string]uint64    `json:"used,omitempty"`
+	Waits    []proviso.Event      `json:"waits,omitempty"`
 	Answers  []snapAnswer         `json:"answers,omitempty"`
 	Known    []byte               `json:"known,omitempty"`
 	Cut      bool                 `json:"known_cut,omitempty"`
@@ -83,7 +84,10 @@ type snapSer struct {
 type snapSaid struct {
 	Seq uint64 `json:"seq"`
 	proviso.Message
+	// Stance is written where the text was cut; of other messages it is read again.
+	Cut    bool  `json:"cut,omitempty"`
 	Stance uint8 `json:"stance,omitempty"`
+	Asks   []ask `json:"asks,omitempty"`
 }
 
 type snapAnswer struct {
@@ -108,7 +112,14 @@ func (s *State) Snapshot() ([]byte, error) {
 	s.calls.snapshot(&x)
 	s.past.snapshot(&x)
 	for _, m := range s.talk.said {
-		x.Said = append(x.Said, snapSaid{m.seq, proviso.Message{Role: m.role, Text: m.text, Confirms: m.confirms}, uint8(m.stance)})
+		one := snapSaid{Seq: m.seq, Message: proviso.Message{Role: m.role, Text: m.text, Confirms: m.confirms}, Cut: m.cut, Asks: m.asks}
+		if m.cut {
+			one.Stance = uint8(m.stance)
+		}
+		x.Said = append(x.Said, one)
+	}
+	for _, in := range s.talk.waits {
+		x.Waits = append(x.Waits, *in.Event)
 	}
 	for _, h := range s.answers.order {
 		x.Answers = append(x.Answers, snapAnswer{h, s.answers.by[h]})
@@ -239,9 +250,15 @@ func Restore(rules Rules, b []byte) (*State, error) {
 		if m.Stance > uint8(agrees) {
 			return nil, &FoldError{CodeSnapshot, "snapshot: a message has no known stance"}
 		}
-		s.talk.keep(said{seq: m.Seq, role: m.Role, text: m.Text, stance: stance(m.Stance), confirms: m.Confirms})
+		s.talk.keep(said{seq: m.Seq, role: m.Role, text: m.Text, stance: stance(m.Stance), confirms: m.Confirms, asks: m.Asks, read: m.Cut, cut: m.Cut})
 	}
 	s.talk.count, s.talk.used = x.Count, x.Used
+	if len(x.Waits) > maxWaits {
+		return nil, &FoldError{CodeSnapshot, fmt.Sprintf("snapshot: more than %d calls wait for a confirmation", maxWaits)}
+	}
+	for i := range x.Waits {
+		s.talk.waits = append(s.talk.waits, s.rules.Bind(&x.Waits[i], nil))
+	}
 	for _, a := range x.Answers {
 		s.answers.keep([]proviso.Answer{{Hash: a.Hash, Value: a.Value}})
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,41 @@ func proposalOf(in *policy.Input, args map[string][]any) proposal {
 		p = proposal{{all: identifierWords(toolOf(in))}}
 	}
 	return p
+}
+
+// termsOf writes key arguments so that the needles of a call that says no more are found in it.
+func termsOf(args map[string][]any) string {
+	var b strings.Builder
+	for _, n := range slices.Sorted(maps.Keys(args)) {
+		for _, v := range args[n] {
+			appendTerm(&b, n, v)
+		}
+	}
+	return b.String()
+}
+
+func appendTerm(b *strings.Builder, name string, v any) {
+	switch v := v.(type) {
+	case string:
+		b.WriteString(v)
+	case int64:
+		b.WriteString(strconv.FormatInt(v, 10))
+	case float64:
+		b.WriteString(strconv.FormatFloat(v, 'f', -1, 64))
+	case bool:
+		b.WriteString(strings.Join(identifierWords(name), " "))
+	case time.Time:
+		b.WriteString(v.Format(time.RFC3339) + " ; " + v.Format("2006-01-02 15:04"))
+	case []any:
+		for _, e := range v {
+			appendTerm(b, name, e)
+		}
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			appendTerm(b, k, v[k])
+		}
+	}
+	b.WriteString(" ; ")
 }
 
 func appendNeedles(p proposal, name string, v any) proposal {
