@@ -26,6 +26,8 @@ var undeclared = regexp.MustCompile(`undeclared reference to '([^']+)'`)
 // maxRegexProgram is the largest RE2 program that a pattern may compile to.
 const maxRegexProgram = 2000
 
+const patternHint = "patterns are RE2; split a large one into several conditions"
+
 // unit is what expressions of one program are compiled against.
 type unit struct {
 	c     *compiler
@@ -129,6 +131,10 @@ func (u *unit) report(x *checked, e *common.Error) {
 		u.c.diag(pos, codeUndeclared, msg, hint)
 		return
 	}
+	if strings.Contains(e.Message, "regex program size") {
+		u.c.diag(pos, codeRegex, "pattern: "+plainMessage(e.Message)+u.inTool(), patternHint)
+		return
+	}
 	hint := ""
 	if mixed(e.Message) {
 		hint = "CEL does not mix integers and numbers; write 2.0, or double(x)"
@@ -144,7 +150,8 @@ func (u *unit) inTool() string {
 }
 
 func (u *unit) visible() []string {
-	out := append([]string{"args", "tool", "call", "now", "tz", "session", "data", "text", "role", "result", "is_error", "tools", "judged"}, u.c.functions...)
+	out := append([]string{"args", "tool", "call", "now", "tz", "session", "data", "text", "role", "result", "is_error", "tools", "judged", "confirmed", "origin", "has", "size", "duration", "timestamp"}, u.c.functions...)
+	out = append(out, sortedKeys(pastFunctions)...)
 	out = append(out, sortedKeys(u.c.p.factIndex)...)
 	return append(out, sortedKeys(u.lets)...)
 }

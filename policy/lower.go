@@ -610,7 +610,7 @@ func (u *unit) patterns(x *checked, e ast.Expr) bool {
 			return // the size of other patterns is bounded while deciding
 		}
 		if msg := regexProblem(s); msg != "" {
-			u.c.diag(x.at(p), codeRegex, "pattern: "+msg, "patterns are RE2; split a large one into several conditions")
+			u.c.diag(x.at(p), codeRegex, "pattern: "+msg, patternHint)
 			ok = false
 		}
 	}))
