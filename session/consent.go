@@ -177,7 +177,9 @@ func (t *talk) Confirmed(in *policy.Input) proviso.Tri {
 			}
 			proposed = proposed || names.in(m.fold()) && !m.asksMore(in.Hash, names, terms)
 		case proviso.User:
-			state = m.answers().answer(state, proposed)
+			if proposed || state == proviso.True { // nothing else that is said changes it, and reading is slow
+				state = m.answers().answer(state, proposed)
+			}
 			if slices.Contains(m.confirms, in.Hash) {
 				state = proviso.True
 			}
