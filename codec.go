@@ -16,13 +16,13 @@ import (
 
 // DecodeStrict reads one JSON value into what v points to, with all that DecodeJSON refuses refused, and besides: keys that the type does not have, in exactly this case (PV007, with the nearest name), values of another type, and null where the type has no nil (PV008).
 // Fields of type any get what DecodeResultJSON gives. Raw fields of type JSON are kept byte for byte without looking inside; the decision on them does.
-// Errors are *JSONError. On an error v may be partly written.
-func DecodeStrict(b []byte, v any) error {
+// Errors are *JSONError. On an error v may be partly written. The strings of the result share the memory of a text given as a string, and one copy of bytes; bytes are not kept.
+func DecodeStrict[T ~string | ~[]byte](text T, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return fmt.Errorf("decode JSON: %T is not a pointer to write to", v)
 	}
-	d := decoder{s: string(b), twins: true}
+	d := decoder{s: string(text), twins: true}
 	if !d.start() || !d.into(rv.Elem()) || !d.finish() {
 		return d.err
 	}
@@ -213,13 +213,19 @@ func (d *decoder) as(f form, v reflect.Value) bool {
 		return d.into(v.Elem())
 	case byMethod:
 		at := d.i
-		return d.skip() && d.note(at, v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON([]byte(d.s[at:d.i])))
+		return d.skip() && d.note(at, v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(d.scratch(d.s[at:d.i])))
 	case byTextMethod:
 		at := d.i
 		s, ok := d.wantText()
-		return ok && d.note(at, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)))
+		return ok && d.note(at, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(d.scratch(s)))
 	}
 	return d.plain(v)
+}
+
+// scratch returns the text as bytes that are good until the next string is read; the methods that read them copy what they keep.
+func (d *decoder) scratch(s string) []byte {
+	d.buf = append(d.buf[:0], s...)
+	return d.buf
 }
 
 func nilable(v reflect.Value) bool {

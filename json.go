@@ -55,15 +55,17 @@ func LineCol(b []byte, offset int) (line, col int) {
 // DecodeJSON reads one JSON value (RFC 8259) that nobody has vouched for, such as the arguments of a tool call.
 // It returns map[string]any, []any, string, bool, nil, int64 for every integer literal, and float64 for other numbers.
 // What two readers could understand differently is refused with a *JSONError: keys that occur twice or differ only by case, integers beyond int64, numbers beyond float64, invalid UTF-8 and half surrogate pairs, nesting beyond MaxJSONDepth, and anything after the value.
-// The strings of the result share one copy of b; b itself is not kept.
-func DecodeJSON(b []byte) (any, error) { return decodeAny(b, false) }
+// The strings of the result share the memory of a text given as a string, and one copy of bytes; bytes are not kept.
+func DecodeJSON[T ~string | ~[]byte](text T) (any, error) { return decodeAny(string(text), false) }
 
 // DecodeResultJSON is DecodeJSON for the results of tools, where keys that differ only by case are honest data (a table of tickers, say) and allowed.
-func DecodeResultJSON(b []byte) (any, error) { return decodeAny(b, true) }
+func DecodeResultJSON[T ~string | ~[]byte](text T) (any, error) {
+	return decodeAny(string(text), true)
+}
 
-func decodeAny(b []byte, twins bool) (any, error) {
+func decodeAny(text string, twins bool) (any, error) {
 	var keys [24]keyAt
-	d := decoder{s: string(b), twins: twins, keys: keys[:0]}
+	d := decoder{s: text, twins: twins, keys: keys[:0]}
 	if !d.start() {
 		return nil, d.err
 	}

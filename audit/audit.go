@@ -188,7 +188,7 @@ type work struct {
 	source  string
 	line    int
 	place   int
-	text    []byte // of a conversation
+	text    string // of a conversation
 	records []recordLine
 	bytes   int // of the records
 }
@@ -197,7 +197,7 @@ type recordLine struct {
 	line    int
 	place   int
 	session string
-	text    []byte
+	text    string
 }
 
 // all reads the files in one goroutine and decides in others.

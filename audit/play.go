@@ -27,6 +27,7 @@ type player struct {
 	frame *frame
 	place int
 	state *session.State
+	talk  transcript
 	sheet sheet
 	out   Session
 	trace *proviso.Trace
@@ -47,7 +48,7 @@ func newPlayer(f *frame, w work, id string, traces bool) *player {
 // conversation plays one text that is no record.
 func (r *run) conversation(w work) {
 	pos := proviso.Pos{File: w.source, Line: w.line}
-	doc, cut, err := llm.Decode(w.text)
+	doc, cut, err := llm.Decode([]byte(w.text))
 	if err != nil {
 		r.note(proviso.Diagnostic{Pos: pos, Code: CodeUnreadable, Msg: err.Error()})
 		return
@@ -81,11 +82,11 @@ func (r *run) conversation(w work) {
 			p.out.Notes = append(p.out.Notes, proviso.Diagnostic{Pos: pos, Code: CodeNoTime, Severity: proviso.Warning, Msg: "the recording does not say when it was", Hint: "say what time to assume"})
 		}
 	}
-	p.step(proviso.Event{Time: clock.at, Point: proviso.SessionStart, Body: &proviso.Lifecycle{Kind: "start", User: conv.User, Attributes: conv.Attributes}}, nil)
+	p.step(&proviso.Event{Time: clock.at, Point: proviso.SessionStart, Body: &proviso.Lifecycle{Kind: "start", User: conv.User, Attributes: conv.Attributes}}, nil)
 	for i := range conv.Events {
 		ev := conv.Events[i]
 		ev.Time = clock.time(ev.Time)
-		p.step(ev, nil)
+		p.step(&ev, nil)
 		r.count(p)
 	}
 	r.finish(p)
@@ -133,7 +134,7 @@ func (r *run) records(w work, players map[string]*player) {
 		if rec.Event.Point == proviso.SessionEnd {
 			p.ended = true
 		}
-		p.step(rec.Event, &rec)
+		p.step(&rec.Event, &rec)
 		r.count(p)
 	}
 }
@@ -151,17 +152,25 @@ func (r *run) count(p *player) {
 }
 
 // transcript answers for a recording what nobody can be asked any more: a confirmation that was not given before the call was not given.
-type transcript struct{ policy.Consent }
-
-func (t transcript) Confirmed(in *policy.Input) proviso.Tri {
-	if t.Consent.Confirmed(in) == proviso.True {
-		return proviso.True
-	}
-	return proviso.False
+// It remembers the answer for the call that was asked about last, which is decided and then explained.
+type transcript struct {
+	policy.Consent
+	about  *policy.Input
+	answer proviso.Tri
 }
 
-// step decides one event, as live, and makes it part of the session, as recorded. rec is the record that it came in, nil for a conversation of others.
-func (p *player) step(ev proviso.Event, rec *proviso.Record) {
+func (t *transcript) Confirmed(in *policy.Input) proviso.Tri {
+	if t.about != in {
+		t.about, t.answer = in, proviso.False
+		if t.Consent.Confirmed(in) == proviso.True {
+			t.answer = proviso.True
+		}
+	}
+	return t.answer
+}
+
+// step decides one event, as live, and makes it part of the session, as recorded; it keeps the event. rec is the record that it came in, nil for a conversation of others.
+func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
 	seq := ev.Seq
 	p.last = ev.Time
 	ev.Session, ev.Seq = p.state.ID(), p.state.Next()
@@ -170,9 +179,9 @@ func (p *player) step(ev proviso.Event, rec *proviso.Record) {
 	} else {
 		p.state.Answer(rec.Answers)
 	}
-	in := p.state.Bind(&ev)
+	in := p.state.Bind(ev)
 	view := p.state.View(in)
-	view.Consent = transcript{view.Consent}
+	p.talk.Consent, view.Consent = view.Consent, &p.talk
 	d := p.frame.policy.Decide(in, view)
 	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec)})
 	out := p.state.RecordExecuted(in, d)
@@ -204,7 +213,7 @@ func prevented(rec *proviso.Record) bool {
 // finish ends the session, unless the recording stops before its end, and returns what it shows.
 func (p *player) finish() Session {
 	if !p.ended {
-		p.step(proviso.Event{Time: p.last, Point: proviso.SessionEnd, Body: &proviso.Lifecycle{Kind: "end"}}, nil)
+		p.step(&proviso.Event{Time: p.last, Point: proviso.SessionEnd, Body: &proviso.Lifecycle{Kind: "end"}}, nil)
 	}
 	p.out.Verdicts, p.out.Would = p.sheet.verdicts(p.out.Session)
 	for _, v := range p.out.Verdicts {

@@ -135,7 +135,7 @@ func (s *stream) values() error {
 	}
 	var je *proviso.JSONError
 	if _, e := proviso.DecodeResultJSON(first); errors.As(e, &je) && je.Offset >= len(first) || first[0] == '[' {
-		s.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(append(first, '\n')), s.in), 256<<10)
+		s.in = bufio.NewReaderSize(io.MultiReader(strings.NewReader(first+"\n"), s.in), 256<<10)
 		s.line--
 		return s.spread()
 	}
@@ -159,28 +159,30 @@ func eof(err error) error {
 	return err
 }
 
-// nextLine returns the next line that is not empty, without white space around it. The bytes are the caller's.
+// nextLine returns the next line that is not empty, without white space around it.
 // A line beyond the bound is passed over with a diagnostic.
-func (s *stream) nextLine() ([]byte, error) {
+func (s *stream) nextLine() (string, error) {
 	for {
-		var line []byte
+		var begun []byte // of a line that is longer than the buffer
 		tooLong := false
 		for {
 			part, err := s.in.ReadSlice('\n')
-			if len(line)+len(part) > s.run.cfg.MaxBytes {
-				tooLong, line = true, nil
-			} else if !tooLong {
-				line = append(line, part...)
+			if tooLong = tooLong || len(begun)+len(part) > s.run.cfg.MaxBytes; tooLong {
+				begun, part = nil, nil
 			}
 			if errors.Is(err, bufio.ErrBufferFull) {
+				begun = append(begun, part...)
 				continue
+			}
+			if len(begun) > 0 {
+				part = append(begun, part...)
 			}
 			s.line++
 			if tooLong {
 				s.tooLong(s.line)
 			}
-			if line = bytes.TrimSpace(line); len(line) > 0 || err != nil {
-				return line, s.ended(err)
+			if part = bytes.TrimSpace(part); len(part) > 0 || err != nil {
+				return string(part), s.ended(err)
 			}
 			break
 		}
@@ -242,9 +244,9 @@ func (s *stream) list() error {
 		text, at, err := s.take(nil)
 		if first && isTurn(text) {
 			whole, _, err := s.rest(append([]byte{'['}, text...), err)
-			return errors.Join(s.value(whole, line), err)
+			return errors.Join(s.value(string(whole), line), err)
 		}
-		if e := s.value(text, at); e != nil || err != nil {
+		if e := s.value(string(text), at); e != nil || err != nil {
 			return errors.Join(e, err)
 		}
 	}
@@ -349,7 +351,7 @@ func (s *stream) lines(text []byte, line int) error {
 	_, _, err := llm.Decode(text)
 	all := bytes.Split(text, []byte("\n"))
 	if err == nil || len(all) == 1 {
-		return s.value(text, line)
+		return s.value(string(text), line)
 	}
 	whole := false
 	for _, l := range all[1:] {
@@ -357,11 +359,11 @@ func (s *stream) lines(text []byte, line int) error {
 		whole = whole || err == nil && llm.Object(doc) != nil
 	}
 	if !whole {
-		return s.value(text, line)
+		return s.value(string(text), line)
 	}
 	for i, l := range all {
 		if l = bytes.TrimSpace(l); len(l) > 0 {
-			if err := s.value(bytes.Clone(l), line+i); err != nil {
+			if err := s.value(string(l), line+i); err != nil {
 				return err
 			}
 		}
@@ -369,8 +371,8 @@ func (s *stream) lines(text []byte, line int) error {
 	return nil
 }
 
-// value hands one value to a worker. It keeps text.
-func (s *stream) value(text []byte, line int) error {
+// value hands one value to a worker.
+func (s *stream) value(text string, line int) error {
 	if len(text) == 0 {
 		return nil
 	}
@@ -384,6 +386,7 @@ func (s *stream) value(text []byte, line int) error {
 	}
 	place, known := s.run.sessions[id]
 	if !known {
+		id = strings.Clone(id) // or the whole line would stay with the session
 		place = s.run.place()
 		s.run.sessions[id] = place
 	}
@@ -411,20 +414,19 @@ func (s *stream) flush(n int) error {
 }
 
 // isRecord reports whether a value is a record, whose first key is always its event.
-func isRecord(text []byte) bool {
-	t := bytes.TrimLeft(text, "{ \t\r\n")
-	return len(t) < len(text) && bytes.HasPrefix(t, []byte(`"event"`))
+func isRecord(text string) bool {
+	t := strings.TrimLeft(text, "{ \t\r\n")
+	return len(t) < len(text) && strings.HasPrefix(t, `"event"`)
 }
 
 // recordStart is how records are written.
 const recordStart = `{"event":{"session":"`
 
 // sessionOf returns the session of a record without reading all of it where it is written the usual way.
-func sessionOf(text []byte) (string, error) {
-	if bytes.HasPrefix(text, []byte(recordStart)) {
-		rest := text[len(recordStart):]
-		if end := bytes.IndexByte(rest, '"'); end >= 0 && bytes.IndexByte(rest[:end], '\\') < 0 {
-			return string(rest[:end]), nil
+func sessionOf(text string) (string, error) {
+	if rest, usual := strings.CutPrefix(text, recordStart); usual {
+		if end := strings.IndexByte(rest, '"'); end >= 0 && strings.IndexByte(rest[:end], '\\') < 0 {
+			return rest[:end], nil
 		}
 	}
 	var r proviso.Record

@@ -173,7 +173,11 @@ func (p *Policy) bindResult(in *Input, b *proviso.ToolResult) {
 	if len(b.Content) > MaxEvent {
 		return // reported by Bind over the text
 	}
-	v, err := proviso.DecodeResultJSON(b.Content)
+	text := in.Text
+	if b.Text != "" {
+		text = string(b.Content)
+	}
+	v, err := proviso.DecodeResultJSON(text)
 	if err != nil {
 		in.Fault = jsonFault("result", err)
 		return

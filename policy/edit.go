@@ -190,7 +190,7 @@ func Apply(in *Input, edits []proviso.Edit) (proviso.Event, error) {
 		r := *b
 		r.Text, r.Content = redact(in.Text, edits), nil
 		if len(b.Content) > 0 {
-			if _, err := proviso.DecodeResultJSON([]byte(r.Text)); err == nil {
+			if _, err := proviso.DecodeResultJSON(r.Text); err == nil {
 				r.Content, r.Text = proviso.JSON(r.Text), ""
 			}
 		}
