@@ -30,6 +30,7 @@ type frame struct {
 	atomSet func(int) tree.Set
 	faults  []atomFault
 	plain   bool // evaluate by CEL only, for the reference
+	result  resultValue
 
 	// misses are look-ups of unobserved facts that were not hoisted, by atom.
 	misses []miss
@@ -40,6 +41,13 @@ type slotValue struct {
 	state state
 	val   any
 	key   Key
+}
+
+// resultValue is the result of a tool as conditions read it, converted when the first one does.
+type resultValue struct {
+	done bool
+	val  any
+	err  error
 }
 
 type miss struct {
@@ -97,6 +105,7 @@ func (p *Policy) release(f *frame) {
 	clear(f.slots)
 	f.in, f.v, f.prog = nil, nil, nil
 	f.faults, f.misses = f.faults[:0], f.misses[:0]
+	f.result = resultValue{}
 	f.plain = false
 	p.frames.Put(f)
 }
@@ -229,7 +238,11 @@ func (f *frame) ResolveName(n string) (any, bool) {
 	case "role":
 		return f.in.role(), true
 	case "result":
-		return f.in.Value, true
+		v, err := f.resultVal()
+		if err != nil {
+			return types.WrapErr(err), true
+		}
+		return v, true
 	case "is_error":
 		return f.in.isError(), true
 	case "tools":
@@ -252,6 +265,18 @@ func (f *frame) ResolveName(n string) (any, bool) {
 		return &factMap{f: f, fact: fc}, true
 	}
 	return nil, false
+}
+
+// resultVal converts the result to the schema that its tool publishes, because that is what conditions were checked against. Facts have schemas of their own and read it as it came.
+func (f *frame) resultVal() (any, error) {
+	r := &f.result
+	if !r.done {
+		r.done, r.val = true, f.in.Value
+		if t := f.in.tool; t != nil && t.result != nil && !f.in.isError() {
+			r.val, r.err = t.result.Convert(f.in.Value, "result")
+		}
+	}
+	return r.val, r.err
 }
 
 func (f *frame) slotVal(i int) any {

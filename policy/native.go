@@ -75,7 +75,13 @@ func (u *unit) identGetter(e ast.Expr) anyGetter {
 	case "role":
 		return func(f *frame) (any, state) { return f.in.role(), known }
 	case "result":
-		return func(f *frame) (any, state) { return f.in.Value, known }
+		return func(f *frame) (any, state) {
+			v, err := f.resultVal()
+			if err != nil {
+				return nil, failed
+			}
+			return v, known
+		}
 	case "is_error":
 		return func(f *frame) (any, state) { return f.in.isError(), known }
 	case "tz":
