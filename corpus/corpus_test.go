@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
@@ -160,6 +162,11 @@ func intended(t *testing.T, sc *scenario, played []outcome) {
 			continue
 		}
 		got := names(&o.decision)
+		for _, n := range got {
+			if o.want.Only && !slices.Contains(o.want.Names, n) {
+				t.Errorf("%s: %s wants only %v, but %s occurs", sc.name, describe(&o.event), o.want.Names, n)
+			}
+		}
 		for _, n := range o.want.Names {
 			if !slices.Contains(got, n) {
 				t.Errorf("%s: %s wants %s %s, but only %v occur", sc.name, describe(&o.event), o.want.Outcome, n, got)
@@ -174,9 +181,12 @@ func intended(t *testing.T, sc *scenario, played []outcome) {
 // ---- packs of an archive
 
 func sharedFiles(t *testing.T) []testkit.File {
-	var out []testkit.File
-	testkit.Archives(t, "shared.txtar", func(t *testing.T, a *testkit.Archive) { out = a.Files })
-	return out
+	t.Helper()
+	a, err := txtar.ParseFile("shared.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Files
 }
 
 // layout lays the files of an archive out as a file system, over those that all archives share.

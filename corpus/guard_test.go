@@ -78,7 +78,7 @@ func (g *guarded) step(s *step, first bool) {
 	r := *s.result
 	call := e.Record.Event.Body.(*proviso.ToolCall)
 	r.CallID, r.Tool = call.ID, call.Tool
-	g.do(proviso.Event{Point: proviso.ToolResultPoint, Agents: s.event.Agents, Body: &r}, nil)
+	g.do(proviso.Event{Point: proviso.ToolResultPoint, Agents: s.event.Agents, Body: &r}, s.resultWant)
 }
 
 func (g *guarded) prepare(ev proviso.Event) proviso.Event {

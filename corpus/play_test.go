@@ -26,17 +26,18 @@ type scenario struct {
 
 // step is one thing that happens. Exactly one of event, together, resend and variant is set.
 type step struct {
-	event    proviso.Event // point, agents and body; the player numbers and times it
-	after    time.Duration // since the step before; 0 means a second
-	result   *proviso.ToolResult
-	approved []string               // rules that an approval satisfies for this event
-	answers  map[string]proviso.Tri // to questions that this event asks
-	executed bool                   // a recording shows that it happened, whatever was decided
-	together []proviso.Event        // the calls of one response, decided by a guard as a batch
-	wants    []*pack.Want           // of these
-	resend   []proviso.Event        // the client sends its whole transcript again
-	variant  string                 // from here on another version of the pack decides
-	want     *pack.Want
+	event      proviso.Event // point, agents and body; the player numbers and times it
+	after      time.Duration // since the step before; 0 means a second
+	result     *proviso.ToolResult
+	approved   []string               // rules that an approval satisfies for this event
+	answers    map[string]proviso.Tri // to questions that this event asks
+	executed   bool                   // a recording shows that it happened, whatever was decided
+	together   []proviso.Event        // the calls of one response, decided by a guard as a batch
+	wants      []*pack.Want           // of these
+	resend     []proviso.Event        // the client sends its whole transcript again
+	variant    string                 // from here on another version of the pack decides
+	want       *pack.Want
+	resultWant *pack.Want // of the result that is played
 }
 
 // beginning is when conversations begin that do not say.
@@ -111,7 +112,7 @@ func (p *player) step(s *step, first bool) {
 	r := *s.result
 	call := o.event.Body.(*proviso.ToolCall)
 	r.CallID, r.Tool = call.ID, call.Tool
-	p.event(proviso.Event{Point: proviso.ToolResultPoint, Agents: s.event.Agents, Body: &r}, step{})
+	p.event(proviso.Event{Point: proviso.ToolResultPoint, Agents: s.event.Agents, Body: &r}, step{want: s.resultWant})
 }
 
 // change has another version of the pack read the session anew.
@@ -366,7 +367,7 @@ func fromStep(s *pack.Step) step {
 			args = proviso.CanonicalJSON(orEmpty(s.Args))
 		}
 		out.event.Point, out.event.Body = proviso.ToolCallPoint, &proviso.ToolCall{Tool: s.Call, Args: args}
-		out.result = resultOf(s)
+		out.result, out.resultWant = resultOf(s), s.ResultWant
 	}
 	return out
 }
