@@ -287,7 +287,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 func traffic(t testing.TB, sessions, rounds int) []byte {
 	t.Helper()
 	var out []byte
-	note := strings.Repeat("the customer writes at some length about the journey ", 9)
+	note := strings.Repeat("the customer writes at some length about the journey ", 11)
 	at := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	add := func(r *proviso.Record) {
 		r.Decision = proviso.Decision{Outcome: proviso.Allow, Policy: strings.Repeat("ab", 32)}

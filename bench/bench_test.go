@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -51,6 +52,21 @@ func BenchmarkDecide(b *testing.B) {
 			})
 		}
 	}
+}
+
+// A recording of 1 kB records, on as many cores as -cpu says.
+func BenchmarkAudit(b *testing.B) {
+	r, err := NewRecording(b.TempDir(), 50, 60)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Audit(context.Background(), runtime.GOMAXPROCS(0)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(r.Events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 // A step is everything that the guard does but writing down: bind, view, decide, record, fold.

@@ -150,64 +150,85 @@ func (e *Engines) contestants(ctx context.Context, c Call) ([]contestant, error)
 // sizes are the lengths of the sessions compared, in events.
 const short, long = 10, 10_000
 
-// Figures measures everything and writes one line for each figure: `figure: name = value (n=repetitions)`. Times are in nanoseconds.
+// figure is one number, and how many repetitions or things it was taken of.
+type figure struct {
+	name  string
+	value float64
+	n     int
+}
+
+// Figures measures everything and writes one line for each figure: `figure: name = value (n=count)`. Names say the unit where it is not a ratio.
 func Figures(ctx context.Context, w io.Writer) error {
+	for _, measure := range []func(context.Context) ([]figure, error){decideFigures, sessionFigures, auditFigures, binaryFigures} {
+		figures, err := measure(ctx)
+		if err != nil {
+			return err
+		}
+		for _, f := range figures {
+			digits := 2
+			if f.value >= 100 {
+				digits = 0
+			}
+			if _, err := fmt.Fprintf(w, "figure: %s = %.*f (n=%d)\n", f.name, digits, f.value, f.n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// decideFigures compares the engines. Times are in nanoseconds.
+func decideFigures(ctx context.Context) ([]figure, error) {
 	e, err := Open(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	allowed, err := e.contestants(ctx, Calls()[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	denied, err := e.contestants(ctx, Denied())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t, d := race(allowed), race(denied)
+	return []figure{
+		{"decide.proviso_ns", median(t["proviso"]), Repetitions},
+		{"decide.proviso_from_bytes_ns", median(t["proviso_bytes"]), Repetitions},
+		{"decide.opa_ns", median(t["opa"]), Repetitions},
+		{"decide.cedar_linear_ns", median(t["cedar_linear"]), Repetitions},
+		{"decide.cedar_indexed_ns", median(t["cedar_indexed"]), Repetitions},
+		{"decide.denied_proviso_ns", median(d["proviso"]), Repetitions},
+		{"decide.denied_opa_ns", median(d["opa"]), Repetitions},
+		{"decide.denied_cedar_indexed_ns", median(d["cedar_indexed"]), Repetitions},
+		{"decide.opa_over_proviso", ratio(t["opa"], t["proviso"]), Repetitions},
+		{"decide.proviso_over_cedar", ratio(t["proviso"], t["cedar_indexed"]), Repetitions},
+		{"decide.cedar_linear_over_proviso", ratio(t["cedar_linear"], t["proviso"]), Repetitions},
+	}, nil
+}
+
+// sessionFigures compares a decision in a short session with one in a long one.
+func sessionFigures(context.Context) ([]figure, error) {
 	p, err := StoryPolicy()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var sessions []contestant
 	for _, n := range []int{short, long} {
 		s, err := NewStory(p, n)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		in := s.Ask()
 		if d := s.Decide(in); d.Outcome != proviso.Allow {
-			return fmt.Errorf("the payment after %d events is not allowed but %s: %v %v", n, d.Outcome, d.Reasons, d.Errors)
+			return nil, fmt.Errorf("the payment after %d events is not allowed but %s: %v %v", n, d.Outcome, d.Reasons, d.Errors)
 		}
 		sessions = append(sessions, contestant{fmt.Sprint(n), func() { s.Decide(in) }})
 	}
 	u := race(sessions)
-	for _, f := range []struct {
-		name  string
-		value float64
-	}{
-		{"decide.proviso_ns", median(t["proviso"])},
-		{"decide.proviso_from_bytes_ns", median(t["proviso_bytes"])},
-		{"decide.opa_ns", median(t["opa"])},
-		{"decide.cedar_linear_ns", median(t["cedar_linear"])},
-		{"decide.cedar_indexed_ns", median(t["cedar_indexed"])},
-		{"decide.denied_proviso_ns", median(d["proviso"])},
-		{"decide.denied_opa_ns", median(d["opa"])},
-		{"decide.denied_cedar_indexed_ns", median(d["cedar_indexed"])},
-		{"decide.opa_over_proviso", ratio(t["opa"], t["proviso"])},
-		{"decide.proviso_over_cedar", ratio(t["proviso"], t["cedar_indexed"])},
-		{"decide.cedar_linear_over_proviso", ratio(t["cedar_linear"], t["proviso"])},
-		{"session.decide_10_ns", median(u[fmt.Sprint(short)])},
-		{"session.decide_10000_ns", median(u[fmt.Sprint(long)])},
-		{"session.cost_10000_over_10", ratio(u[fmt.Sprint(long)], u[fmt.Sprint(short)])},
-	} {
-		digits := 2
-		if f.value >= 100 {
-			digits = 0
-		}
-		if _, err := fmt.Fprintf(w, "figure: %s = %.*f (n=%d)\n", f.name, digits, f.value, Repetitions); err != nil {
-			return err
-		}
-	}
-	return nil
+	return []figure{
+		{"session.decide_10_ns", median(u[fmt.Sprint(short)]), Repetitions},
+		{"session.decide_10000_ns", median(u[fmt.Sprint(long)]), Repetitions},
+		{"session.cost_10000_over_10", ratio(u[fmt.Sprint(long)], u[fmt.Sprint(short)]), Repetitions},
+	}, nil
 }
