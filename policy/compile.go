@@ -174,6 +174,8 @@ func (c *compiler) scopes() {
 			}
 		}
 	}
+	// An order of their own: where one event pushes several, the last by name is on top.
+	sort.SliceStable(c.p.scopes, func(i, j int) bool { return c.p.scopes[i].name < c.p.scopes[j].name })
 }
 
 func (c *compiler) anyTool(glob string) bool {
@@ -374,7 +376,7 @@ func (c *compiler) grants(u *unit) {
 		if !ok {
 			return
 		}
-		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, occurs, g.Pos})
+		u.prog.grants[rank] = append(u.prog.grants[rank], grant{texts(g.Agents), scope, root, occurs, written(g.When), g.Pos})
 	}
 	rankAt := map[pack.Rank]int{}
 	for _, pk := range c.p.packs {
@@ -401,6 +403,25 @@ func (c *compiler) grants(u *unit) {
 			}
 		}
 	}
+	// Grants are reported by their words, whatever their order in the files.
+	for _, rank := range u.prog.grants {
+		sort.SliceStable(rank, func(i, j int) bool { return rank[i].words < rank[j].words })
+	}
+}
+
+// written is a condition as one text.
+func written(c *pack.Cond) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Op == tree.Atom:
+		return c.Expr.S
+	}
+	s := c.Op.String()
+	for _, k := range c.Kids {
+		s += " (" + written(k) + ")"
+	}
+	return s
 }
 
 // env returns the environment of the program. Most programs of a large pack have no expression at all and never need one.
@@ -468,6 +489,7 @@ func (c *compiler) guardRule(u *unit, r pack.Rule, cr *rule) (guardRule, bool) {
 		return gr, false
 	}
 	gr.root = fireRoot(gr.when, gr.require, r.Require != nil)
+	gr.always = len(gr.root.Atoms(nil)) == 0
 	for _, s := range r.Else.Set {
 		se, ok := u.setEdit(s, present)
 		if !ok {

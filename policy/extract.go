@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -40,19 +41,26 @@ func (p *Policy) Observe(in *Input) []proviso.FactValue {
 	if in.tool == nil || in.call == nil || in.isError() || in.Fault != nil {
 		return nil
 	}
+	// Expressions are checked against the tool's output schema, so what they compute with is converted to it. What is taken over as it stands is converted by the fact's own schema alone.
+	typed := in.Value
+	if in.tool.result != nil && len(in.tool.sources) > 0 {
+		if v, err := in.tool.result.Convert(in.Value, ""); err == nil {
+			typed = v
+		}
+	}
 	var out []proviso.FactValue
 	for _, s := range in.tool.sources {
-		out = s.observe(in, out)
+		out = s.observe(in, typed, out)
 	}
 	return out
 }
 
-func (s *source) observe(in *Input, out []proviso.FactValue) []proviso.FactValue {
-	v := &sourceView{args: in.Args, result: in.Value, item: in.Value}
+func (s *source) observe(in *Input, typed any, out []proviso.FactValue) []proviso.FactValue {
+	raw := &sourceView{args: in.Args, result: in.Value, item: in.Value}
 	if s.each == nil {
-		return s.one(v, out)
+		return s.one(raw, typed, out)
 	}
-	list, _, err := s.each.Eval(v)
+	list, _, err := s.each.Eval(raw)
 	if err != nil {
 		return out // the list is not there: nothing was observed
 	}
@@ -61,14 +69,15 @@ func (s *source) observe(in *Input, out []proviso.FactValue) []proviso.FactValue
 		return out
 	}
 	for i := it.Iterator(); i.HasNext() == types.True; {
-		item := *v
+		item := *raw
 		item.item = i.Next()
-		out = s.one(&item, out)
+		out = s.one(&item, typed, out)
 	}
 	return out
 }
 
-func (s *source) one(v *sourceView, out []proviso.FactValue) []proviso.FactValue {
+func (s *source) one(raw *sourceView, typed any, out []proviso.FactValue) []proviso.FactValue {
+	v := &sourceView{args: raw.args, result: typed, item: raw.item}
 	if s.when != nil {
 		if holds, _, err := s.when.Eval(v); err != nil || holds != types.True {
 			return out
@@ -86,6 +95,9 @@ func (s *source) one(v *sourceView, out []proviso.FactValue) []proviso.FactValue
 		}
 		fv.Key = append(fv.Key, part)
 	}
+	if s.verbatim {
+		v = raw
+	}
 	val, _, err := s.value.Eval(v)
 	if err != nil {
 		fv.Err = err.Error()
@@ -100,12 +112,45 @@ func (s *source) one(v *sourceView, out []proviso.FactValue) []proviso.FactValue
 	return append(out, fv)
 }
 
-// unconverted turns times of typed arguments back to text, so that one conversion serves values from everywhere.
+// unconverted turns times, at any depth, back to text, so that one conversion serves values from everywhere. What it changes it copies.
 func unconverted(v any) any {
-	if t, ok := v.(time.Time); ok {
-		return t.Format(time.RFC3339Nano)
+	switch x := v.(type) {
+	case time.Time:
+		return x.Format(time.RFC3339Nano)
+	case []any:
+		if holdsTime(x) {
+			out := make([]any, len(x))
+			for i, m := range x {
+				out[i] = unconverted(m)
+			}
+			return out
+		}
+	case map[string]any:
+		if holdsTime(x) {
+			out := make(map[string]any, len(x))
+			for k, m := range x {
+				out[k] = unconverted(m)
+			}
+			return out
+		}
 	}
 	return v
+}
+
+func holdsTime(v any) bool {
+	switch x := v.(type) {
+	case time.Time:
+		return true
+	case []any:
+		return slices.ContainsFunc(x, holdsTime)
+	case map[string]any:
+		for _, m := range x {
+			if holdsTime(m) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Spoils returns the fact entries that the release of a bound call makes stale. A key that cannot be computed spoils everything below the keys before it.

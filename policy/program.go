@@ -37,6 +37,7 @@ type grant struct {
 	scope  string
 	root   *tree.Node
 	occurs map[*tree.Node]string // leaves, as they were written
+	words  string                // the whole condition, as it was written
 	pos    proviso.Pos
 }
 
@@ -45,6 +46,7 @@ type guardRule struct {
 	*rule
 	when, require *tree.Node
 	root          *tree.Node
+	always        bool // it does not depend on anything
 	sets          []setEdit
 	occurs        map[*tree.Node]string // leaves, as they were written
 }
@@ -138,8 +140,10 @@ type source struct {
 	when  cel.Program
 	keys  []cel.Program
 	value cel.Program
-	shape *schema.Shape
-	pos   proviso.Pos
+	// verbatim is set where value only names a part of the result, which is then taken over as it stands.
+	verbatim bool
+	shape    *schema.Shape
+	pos      proviso.Pos
 }
 
 // supplierOf is a read that can supply a fact: which argument takes which part of the key.

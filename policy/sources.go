@@ -171,9 +171,19 @@ func (c *compiler) source(f *fact, s pack.Source, t *tool, supplies bool) (*sour
 		if value == nil {
 			value = &pack.Text{S: "item", Pos: s.Pos}
 		}
-		compile(value, &out.value)
+		if cx := compile(value, &out.value); cx != nil {
+			out.verbatim = isPath(cx.ast.Expr())
+		}
 	}
 	return out, ok
+}
+
+// isPath recognises a variable and its fields.
+func isPath(e ast.Expr) bool {
+	if e.Kind() == ast.SelectKind {
+		return !e.AsSelect().IsTestOnly() && isPath(e.AsSelect().Operand())
+	}
+	return e.Kind() == ast.IdentKind
 }
 
 func (c *compiler) keyType(f *fact, k pack.KeyPart, x pack.Text, cx *checked) {
