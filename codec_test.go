@@ -81,6 +81,11 @@ func fill(t *rapid.T, v reflect.Value, depth int) {
 		for i := range v.NumField() {
 			fill(t, v.Field(i), depth)
 		}
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, "there") {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(t, v.Elem(), depth-1)
+		}
 	case reflect.Slice:
 		n := rapid.IntRange(0, 2).Draw(t, "n")
 		if n > 0 {

@@ -28,6 +28,9 @@ type Record struct {
 	Unverified bool        `json:"unverified,omitempty"` // a result that answers no call released in this session
 	Changed    bool        `json:"changed,omitempty"`    // a client resent a transcript whose prefix differs from what was recorded
 	DecidedAt  time.Time   `json:"decided_at,omitzero"`  // the `now` that the decision saw
+
+	// Approval names the approval that was used up to release the call; nil where none was needed.
+	Approval *ApprovalUse `json:"approval,omitempty"`
 }
 
 // FactKey names one entry of a fact; Key is empty for a keyless fact. A key that is shorter than the fact's own names every entry below it.

@@ -135,7 +135,11 @@ func (g *Guard) rehearse(ctx context.Context, s *entry, calls []proviso.Event, o
 		ev := calls[i]
 		ev.Seq = trial.state.Next()
 		in := trial.state.Bind(&ev)
-		r := trial.state.Record(in, g.decide(ctx, trial, in))
+		d := g.decide(ctx, trial, in, nil)
+		if d.Outcome == proviso.Escalate && g.Approvals != nil {
+			d, _ = g.approve(ctx, trial, in, d, release{dry: true})
+		}
+		r := trial.state.Record(in, d)
 		s.state.Answer(r.Answers)
 		if r.Decision.Outcome != proviso.Allow {
 			return &stop{i, ev.Body.(*proviso.ToolCall).Tool, r.Decision}

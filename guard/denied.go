@@ -48,6 +48,11 @@ func (e *DeniedError) Error() string {
 	for _, m := range d.Missing {
 		add(missing(m))
 	}
+	for _, n := range d.Notices {
+		if n.Rule == approvalRule && n.To == "agent" {
+			add(n.Text)
+		}
+	}
 	if len(parts) == 0 {
 		for _, f := range d.Errors {
 			add(f.String())

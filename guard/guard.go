@@ -51,11 +51,15 @@ type Next func(ctx context.Context, call proviso.Event) (proviso.ToolResult, err
 type Guard struct {
 	Policy  Policy
 	Journal Journal
-	Judge   Judge            // nil: questions stay open
-	Clock   func() time.Time // for events without a time; nil: time.Now
-	Audit   Audit
+	Judge   Judge // nil: questions stay open
+	// Approvals keeps what people are asked to approve; nil: an escalated call stops and nobody is asked.
+	Approvals Approvals
+	Clock     func() time.Time // for events without a time; nil: time.Now
+	Audit     Audit
 	// JudgeTimeout bounds one round of questions; 0: 30 seconds.
 	JudgeTimeout time.Duration
+	// ApprovalLife is how long a request for approval, and then its grant, counts; 0: 24 hours.
+	ApprovalLife time.Duration
 	// MaxSessions is how many sessions are kept at hand; 0: 10,000. Others are folded from the journal when they go on.
 	MaxSessions int
 
@@ -149,17 +153,30 @@ func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule f
 		ev.Time = g.now()
 	}
 	wanted := ev.Seq
+	var approved *proviso.Approval
 	for range maxTries {
 		ev.Seq = s.state.Next()
 		in := s.state.Bind(&ev)
-		d := g.decide(ctx, s, in)
+		d := g.decide(ctx, s, in, nil)
+		held := false
 		if overrule != nil {
+			before := d.Outcome
 			d = overrule(d)
+			held = before == proviso.Escalate
+		}
+		var use *proviso.ApprovalUse
+		if d.Outcome == proviso.Escalate && g.Approvals != nil {
+			var got *proviso.Approval
+			if d, got = g.approve(ctx, s, in, d, release{held: held, spent: approved}); got != nil && d.Outcome == proviso.Allow {
+				approved = got
+				use = &proviso.ApprovalUse{ID: got.ID, By: got.By, Rules: got.Rules}
+			}
 		}
 		if wanted != 0 && wanted != ev.Seq {
 			d = deniedBy(d.Policy, "sequence", CodeSeq, fmt.Sprintf("the event has number %d, the session goes on with %d", wanted, ev.Seq))
 		}
 		r := s.state.Record(in, d)
+		r.Approval = use
 		err := g.write(ctx, s, &r)
 		if err == errFaster {
 			if bad := g.load(ctx, s, s.rules); bad != nil {

@@ -56,8 +56,9 @@ const (
 
 // decide decides, and puts questions that can still change the outcome to the judge, each once.
 // It asks nobody while a fact is missing: the agent has to come back with it anyway.
-func (g *Guard) decide(ctx context.Context, s *entry, in *policy.Input) proviso.Decision {
-	d := s.rules.Decide(in, s.state.View(in))
+// approved names the escalating rules that an approval satisfies.
+func (g *Guard) decide(ctx context.Context, s *entry, in *policy.Input, approved []string) proviso.Decision {
+	d := s.rules.Decide(in, s.viewed(in, approved))
 	var faults []proviso.Fault
 	var put map[string]bool
 	for round := 0; round < maxRounds && g.Judge != nil && len(d.Missing) > 0; round++ {
@@ -77,12 +78,19 @@ func (g *Guard) decide(ctx context.Context, s *entry, in *policy.Input) proviso.
 			break
 		}
 		s.state.Answer(answers)
-		d = s.rules.Decide(in, s.state.View(in))
+		d = s.rules.Decide(in, s.viewed(in, approved))
 	}
 	if len(faults) > 0 {
 		d.Errors = append(d.Errors, faults...)
 	}
 	return d
+}
+
+// viewed shows the session to a decision, with the rules that an approval satisfies.
+func (s *entry) viewed(in *policy.Input, approved []string) *policy.View {
+	v := s.state.View(in)
+	v.Approved = approved
+	return v
 }
 
 // unasked returns the questions to put now: none while a fact is missing, and none twice.

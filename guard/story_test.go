@@ -30,6 +30,8 @@ import (
 //	judge QUESTION=true|false …        what the judge knows; judge lies | fails | panics | sleeps
 //	policy FILE                        the rules in FILE count from now on
 //	wait DURATION                      time passes
+//	approve WHO yes|no [NOTE]          somebody answers the newest request; this is allowed only where the comment says "approvals"
+//	requests                           shows all requests
 //	faster                             another guard on the same journal records an event
 //	restart                            the guard forgets everything at hand
 func TestStories(t *testing.T) {
@@ -77,6 +79,9 @@ func newStory(t *testing.T, a *testkit.Archive) *story {
 		s.now = s.now.Add(time.Second)
 		return s.now
 	}}
+	if strings.Contains(a.Comment, "approvals") {
+		s.g.Approvals, s.g.ApprovalLife = &MemoryApprovals{}, time.Hour
+	}
 	if strings.Contains(string(a.Comment), "best effort") {
 		s.g.Audit = BestEffort
 	}
@@ -148,6 +153,15 @@ func (s *story) line(line string) {
 			s.t.Fatal(err)
 		}
 		s.now = s.now.Add(d)
+	case "approve":
+		s.approve(rest)
+	case "requests":
+		for r, err := range s.g.Approvals.All(ctx) {
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			fmt.Fprintf(&s.out, "  %s by %q in %s: %s %s for %v, %s %s\n", r.ID, r.Caller, r.In, r.Tool, r.Args, r.Rules, r.Status(s.now), r.By)
+		}
 	case "faster":
 		other := &Guard{Policy: s.g.Policy, Journal: s.log, Clock: s.g.Clock}
 		if _, err := other.Do(ctx, proviso.Event{Session: "s", Point: proviso.Input, Body: &proviso.Message{Role: proviso.User, Text: "from elsewhere"}}, nil); err != nil {
@@ -158,6 +172,25 @@ func (s *story) line(line string) {
 	default:
 		s.t.Fatalf("unknown line %q", line)
 	}
+}
+
+// approve answers the newest request.
+func (s *story) approve(line string) {
+	who, verb, _ := strings.Cut(line, " ")
+	verb, note, _ := strings.Cut(verb, " ")
+	ctx := context.Background()
+	for r, err := range s.g.Approvals.All(ctx) {
+		if err == nil {
+			r, err = s.g.Approvals.Resolve(ctx, r.ID, proviso.Resolution{Grant: verb == "yes", By: who, Note: note, At: s.now})
+		}
+		if err != nil {
+			fmt.Fprintf(&s.out, "  %v\n", err)
+		} else {
+			fmt.Fprintf(&s.out, "  %s is %s\n", r.ID, r.State)
+		}
+		return
+	}
+	fmt.Fprintln(&s.out, "  nothing was asked for")
 }
 
 // call reads TOOL ARGS [-> RESULT].
@@ -268,6 +301,9 @@ func recordLine(r *proviso.Record) string {
 	}
 	for _, x := range r.Answers {
 		parts = append(parts, fmt.Sprintf("answer %s=%s", x.Question, x.Value))
+	}
+	if x := r.Approval; x != nil {
+		parts = append(parts, fmt.Sprintf("approval %s by %s for %v", x.ID, x.By, x.Rules))
 	}
 	for name, set := range map[string]bool{"unverified": r.Unverified, "changed": r.Changed} {
 		if set {

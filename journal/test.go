@@ -129,6 +129,7 @@ func testContents(t *testing.T, s Store) {
 			Stale:      []proviso.FactKey{{Fact: "f", Key: []string{"k"}}, {Fact: "f"}},
 			Answers:    []proviso.Answer{{Question: "q", Hash: "h", Value: proviso.True, Quotes: []string{"q"}, Cites: []string{"c"}, By: "b"}},
 			Unverified: true, Changed: true, DecidedAt: at,
+			Approval: &proviso.ApprovalUse{ID: "a", By: "b", Rules: []string{"r"}},
 		})
 	}
 	add(t, s, want...)
