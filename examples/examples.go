@@ -3,7 +3,8 @@ package examples
 
 import "embed"
 
-// Files has a folder for each pack, such as airline.
+// Files has a folder for each pack: airline, retail.
 //
 //go:embed airline/*.md airline/*.yaml airline/*.json airline/data airline/tests airline/conversations
+//go:embed retail/*.md retail/*.yaml retail/*.json retail/data retail/tests retail/conversations
 var Files embed.FS

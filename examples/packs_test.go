@@ -1,0 +1,170 @@
+package examples_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit"
+	"github.com/proviso-dev/proviso/examples"
+	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/lint"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// known is what is wrong with the recorded conversations of a pack, by file; what is not listed is in order.
+type known struct {
+	files, sessions int
+	findings        map[string][]string
+}
+
+// packs are the packs of this folder beside airline, which has a test of its own.
+var packs = map[string]known{
+	"retail": {files: 9, sessions: 11, findings: map[string][]string{
+		"a-card-too-generous.openai.json":      {"unknown goodwill-told", "violated goodwill"},
+		"kettle-under-warranty.openai.json.gz": {"unknown warranty-wear"},
+		"no-instructions.openai.json":          {"violated return-told"},
+		"refund-before-arrival.openai.json":    {"violated refund-cause"},
+		"sisters-order.anthropic.json":         {"violated own-order"},
+		"told-too-much.anthropic.json":         {"violated silent"},
+	}},
+}
+
+func load(t *testing.T, name string) *pack.Pack {
+	t.Helper()
+	pk, ds := pack.Load(os.DirFS("."), name)
+	if len(ds) > 0 {
+		t.Fatalf("load:\n%v", ds)
+	}
+	return pk
+}
+
+func compile(t *testing.T, pk *pack.Pack) *policy.Policy {
+	t.Helper()
+	p, ds := policy.Compile(pk)
+	if len(ds) > 0 {
+		t.Fatalf("compile:\n%v", ds)
+	}
+	return p
+}
+
+func each(t *testing.T, f func(t *testing.T, name string, pk *pack.Pack)) {
+	for name := range packs {
+		t.Run(name, func(t *testing.T) { f(t, name, load(t, name)) })
+	}
+}
+
+func TestLint(t *testing.T) {
+	each(t, func(t *testing.T, _ string, pk *pack.Pack) {
+		for _, d := range lint.Check([]*pack.Pack{pk}, compile(t, pk)) {
+			if d.Severity <= proviso.Warning {
+				t.Error(d)
+			}
+		}
+	})
+}
+
+// TestCases plays every case and demands that each rule holds in one of them, where it requires anything, and stops, edits or warns in another.
+func TestCases(t *testing.T) {
+	type seen struct{ holds, fires bool }
+	each(t, func(t *testing.T, _ string, pk *pack.Pack) {
+		rules := map[string]*seen{}
+		for _, r := range pk.Rules {
+			rules[r.ID.S] = &seen{}
+		}
+		results := audit.Test(compile(t, pk), pk.Tests)
+		if len(results) == 0 {
+			t.Fatal("the pack has no cases")
+		}
+		for _, c := range results {
+			if !c.Passed() {
+				t.Errorf("%v", c.Failures)
+			}
+			for _, step := range c.Steps {
+				for _, s := range step.States {
+					if r, ok := rules[s.Rule]; ok && s.Applies == proviso.True {
+						r.holds = r.holds || s.Holds == proviso.True
+						r.fires = r.fires || s.Holds != proviso.True
+					}
+				}
+			}
+		}
+		for _, r := range pk.Rules {
+			s := rules[r.ID.S]
+			if !s.fires {
+				t.Errorf("%v: rule %s: no case in which it stops anything", r.ID.Pos, r.ID.S)
+			}
+			if r.Require != nil && !s.holds {
+				t.Errorf("%v: rule %s: no case in which it holds", r.ID.Pos, r.ID.S)
+			}
+		}
+	})
+}
+
+// TestEveryRuleIsNoticed switches one rule off at a time: at least one case has to fail.
+func TestEveryRuleIsNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles each pack once for each rule")
+	}
+	each(t, func(t *testing.T, _ string, pk *pack.Pack) {
+		for i := range pk.Rules {
+			without := *pk
+			without.Rules = slices.Clone(pk.Rules)
+			without.Rules[i].Mode = pack.Off
+			results := audit.Test(compile(t, &without), pk.Tests)
+			if !slices.ContainsFunc(results, func(r audit.CaseResult) bool { return !r.Passed() }) {
+				t.Errorf("%v: without rule %s every case still passes", pk.Rules[i].ID.Pos, pk.Rules[i].ID.S)
+			}
+		}
+	})
+}
+
+// TestConversations audits the recordings of each pack and finds exactly what is known to be wrong with them.
+func TestConversations(t *testing.T) {
+	each(t, func(t *testing.T, name string, pk *pack.Pack) {
+		want := packs[name]
+		report, err := audit.Run(t.Context(), audit.Config{Policy: compile(t, pk), Paths: []string{filepath.Join(name, "conversations")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(report.Diagnostics) > 0 {
+			t.Errorf("findings about the recordings:\n%v", report.Diagnostics)
+		}
+		if report.Totals.Files != want.files || report.Totals.Sessions != want.sessions {
+			t.Errorf("read %d files and %d sessions, want %d and %d", report.Totals.Files, report.Totals.Sessions, want.files, want.sessions)
+		}
+		for _, s := range report.Sessions {
+			var got []string
+			for _, v := range s.Verdicts {
+				if v.Status > proviso.Satisfied {
+					got = append(got, fmt.Sprint(v.Status, " ", v.Clause.ID))
+				}
+			}
+			slices.Sort(got)
+			if file := filepath.Base(s.Source); !slices.Equal(got, want.findings[file]) {
+				t.Errorf("%s, %s: got %q, want %q", s.Source, s.Session, got, want.findings[file])
+			}
+		}
+	})
+}
+
+// TestEmbedded compares what is embedded with the folder: a pack, or a file of one, that is left out would only be missed by whoever has no checkout.
+func TestEmbedded(t *testing.T) {
+	err := fs.WalkDir(os.DirFS("."), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(path, "/") || strings.HasSuffix(path, ".go") {
+			return err
+		}
+		if _, err := fs.Stat(examples.Files, path); err != nil {
+			t.Errorf("%s is not embedded", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
