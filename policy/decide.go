@@ -31,6 +31,28 @@ func (s outcomes) capped(o proviso.Outcome) outcomes {
 	return below
 }
 
+// granted returns what grants of this value leave of the set.
+func (s outcomes) granted(g tree.Set) outcomes {
+	switch g {
+	case tree.IsTrue:
+		return s
+	case tree.IsFalse:
+		return only(proviso.Deny)
+	}
+	return s | only(proviso.Deny)
+}
+
+// ruled returns what a rule makes of the set whose firing has this value.
+func (s outcomes) ruled(fires tree.Set, o proviso.Outcome) outcomes {
+	switch fires {
+	case tree.IsFalse:
+		return s
+	case tree.IsTrue:
+		return s.capped(o)
+	}
+	return s | s.capped(o)
+}
+
 var emptyView = &View{}
 
 // Decide says what the policy permits. It never fails: whatever goes wrong is named in Errors and restricts.
@@ -184,14 +206,7 @@ func (f *frame) liftedBy(r *guardRule) *lift {
 
 // outcomes returns the outcomes that are possible as the atoms stand, and whether any rule can fire or was kept from it by an override. It is exact where no open atom occurs twice.
 func (f *frame) outcomes() (s outcomes, fires bool) {
-	s = only(f.pol.defaultOutcome(f.prog.point))
-	if g := f.grantValues(); g != tree.IsTrue {
-		if g == tree.IsFalse {
-			s = only(proviso.Deny)
-		} else {
-			s |= only(proviso.Deny)
-		}
-	}
+	s = only(f.pol.defaultOutcome(f.prog.point)).granted(f.grantValues())
 	onErr := f.ruleErr()
 	for i := range f.prog.rules {
 		r := &f.prog.rules[i]
@@ -207,11 +222,7 @@ func (f *frame) outcomes() (s outcomes, fires bool) {
 		if r.mode == pack.Audit {
 			continue
 		}
-		if v == tree.IsTrue {
-			s = s.capped(r.effect.Outcome)
-		} else {
-			s |= s.capped(r.effect.Outcome)
-		}
+		s = s.ruled(v, r.effect.Outcome)
 	}
 	return s, fires
 }
@@ -272,17 +283,18 @@ func (f *frame) complete(s outcomes, d *proviso.Decision) (outcomes, func(int) b
 	return s, nil
 }
 
-// enumerate tries all completions of the atoms given.
+// enumerate tries all completions of the atoms given. Only what they leave open as a whole can differ from one completion to the next, so that the rest is evaluated once.
 func (f *frame) enumerate(atoms []int) (s outcomes, relevant func(int) bool) {
+	live, base := f.undecided()
 	res := make([]outcomes, 1<<len(atoms))
 	for m := range res {
 		for j, i := range atoms {
 			f.sets[i] = setOf(m>>j&1 == 1)
 		}
-		res[m], _ = f.outcomes()
+		res[m] = f.completed(live, base)
 		s |= res[m]
 	}
-	matters := map[int]bool{}
+	matters := make([]bool, len(f.sets))
 	for j, i := range atoms {
 		f.sets[i] = tree.Open
 		for m := range res {
@@ -293,6 +305,34 @@ func (f *frame) enumerate(atoms []int) (s outcomes, relevant func(int) bool) {
 		}
 	}
 	return s, func(i int) bool { return matters[i] }
+}
+
+// undecided returns the rules that may fire, and the outcomes that are left possible by everything else that is not the grants.
+func (f *frame) undecided() (live []*guardRule, base outcomes) {
+	base = only(f.pol.defaultOutcome(f.prog.point))
+	for i := range f.prog.rules {
+		r := &f.prog.rules[i]
+		if r.mode == pack.Audit || !f.takesPart(r) {
+			continue
+		}
+		switch tree.Eval(r.root, f.ruleErr(), f.atomSet) {
+		case tree.IsTrue:
+			base = base.capped(r.effect.Outcome)
+		case tree.Open:
+			live = append(live, r)
+		}
+	}
+	return live, base
+}
+
+// completed is outcomes for one completion; s is what undecided returned.
+func (f *frame) completed(live []*guardRule, s outcomes) outcomes {
+	s = s.granted(f.grantValues())
+	onErr := f.ruleErr()
+	for _, r := range live {
+		s = s.ruled(tree.Eval(r.root, onErr, f.atomSet), r.effect.Outcome)
+	}
+	return s
 }
 
 // openAtoms lists the open atoms of everything undecided, each once.
@@ -311,22 +351,28 @@ func (f *frame) openAtoms() []int {
 func (f *frame) eachGrant(visit func(*grant)) {
 	for _, rank := range f.prog.grants {
 		for i := range rank {
-			for _, a := range append([]string{f.in.Event.Agent()}, f.in.Event.Agents...) {
-				if f.covers(&rank[i], a) {
-					visit(&rank[i])
-					break
-				}
+			g := &rank[i]
+			if f.coversAny(g) {
+				visit(g)
 			}
 		}
 	}
 }
 
+func (f *frame) coversAny(g *grant) bool {
+	for _, a := range f.in.Event.Agents {
+		if f.covers(g, a) {
+			return true
+		}
+	}
+	return len(f.in.Event.Agents) == 0 && f.covers(g, "")
+}
+
+// unique removes repetitions from a short list, in place.
 func unique(in []int) []int {
-	seen := map[int]bool{}
 	out := in[:0]
 	for _, i := range in {
-		if !seen[i] {
-			seen[i] = true
+		if !slices.Contains(out, i) {
 			out = append(out, i)
 		}
 	}

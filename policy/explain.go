@@ -66,7 +66,7 @@ func (f *frame) classOf(r *guardRule) proviso.Class {
 	switch {
 	case r.effect.Outcome == proviso.Escalate:
 		return proviso.WithApproval
-	case len(r.root.Atoms(nil)) == 0:
+	case r.always:
 		return proviso.Never
 	}
 	return proviso.WithChange
@@ -103,14 +103,14 @@ func (f *frame) grantCauses() []proviso.Cause {
 
 // because names the sub-expressions that decided a rule: of `require` those that made it false, then of `when` those that made it apply.
 func (f *frame) because(r *guardRule) []proviso.Cause {
-	var out []proviso.Cause
+	f.causal = f.causal[:0]
 	if r.require != nil {
-		out = f.causes(r.occurs, r.require, out)
+		f.causal = f.causes(r.occurs, r.require, f.causal)
 	}
 	if r.when != nil {
-		out = f.causes(r.occurs, r.when, out)
+		f.causal = f.causes(r.occurs, r.when, f.causal)
 	}
-	return out
+	return slices.Clone(f.causal)
 }
 
 // causes walks to the leaves that gave n its value.
@@ -176,14 +176,14 @@ func (f *frame) cause(n *tree.Node, text string, out []proviso.Cause) []proviso.
 		i = n.Kids[0].Atom
 	}
 	c := proviso.Cause{Expr: text, Value: valueNames[f.value(n)]}
+	for k := range out {
+		if out[k].Expr == text {
+			return out
+		}
+	}
 	for _, in := range f.prog.atoms[i].inputs {
 		if v, st := in.get(f); st == known {
 			c.Inputs = append(c.Inputs, proviso.Value{Path: in.text, Val: v})
-		}
-	}
-	for _, o := range out {
-		if o.Expr == c.Expr {
-			return out
 		}
 	}
 	return append(out, c)

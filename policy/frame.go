@@ -12,6 +12,7 @@ import (
 	celref "cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 
+	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/tree"
 )
@@ -35,6 +36,10 @@ type frame struct {
 	// misses are look-ups of unobserved facts that were not hoisted, by atom.
 	misses []miss
 	cur    int
+
+	// open and causal are scratch space.
+	open   []int
+	causal []proviso.Cause
 }
 
 type slotValue struct {
@@ -107,6 +112,7 @@ func (p *Policy) release(f *frame) {
 	f.faults, f.misses = f.faults[:0], f.misses[:0]
 	f.result = resultValue{}
 	f.plain = false
+	clear(f.causal)
 	p.frames.Put(f)
 }
 

@@ -1,10 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -44,11 +44,12 @@ func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decisio
 	}
 }
 
-// waiting visits every grant (r nil) and rule that can still change the outcome, with the open atoms that it waits for, in the order of evidence.
+// waiting visits every grant (r nil) and rule that can still change the outcome, with the open atoms that it waits for, in the order of evidence. The list is good during the visit.
 func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guardRule, atoms []int)) {
 	f.eachGrant(func(g *grant) {
-		if atoms := tree.Missing(g.root, f.grantErr(), f.atomSet, relevant, nil); len(atoms) > 0 && f.grantValues() == tree.Open {
-			visit(nil, atoms)
+		f.open = tree.Missing(g.root, f.grantErr(), f.atomSet, relevant, f.open[:0])
+		if len(f.open) > 0 && f.grantValues() == tree.Open {
+			visit(nil, f.open)
 		}
 	})
 	for i := range f.prog.rules {
@@ -57,8 +58,8 @@ func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guard
 		if r.mode != pack.Enforce || r.effect.Outcome >= s.highest() || !f.takesPart(r) {
 			continue
 		}
-		if atoms := tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, nil); len(atoms) > 0 {
-			visit(r, atoms)
+		if f.open = tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, f.open[:0]); len(f.open) > 0 {
+			visit(r, f.open)
 		}
 	}
 }
@@ -184,15 +185,16 @@ func hasClause(cs []proviso.Clause, id string) bool {
 	return false
 }
 
+var missingRank = map[proviso.MissingKind]int{proviso.MissingFact: 0, proviso.MissingQuestion: 1, proviso.MissingConfirmation: 2}
+
 // ordered puts facts before questions before the confirmation, and asks the user to confirm only when nothing else is missing:
 // a call that may still be denied should not be confirmed first.
 func (b *missingList) ordered() []proviso.Missing {
-	rank := map[proviso.MissingKind]int{proviso.MissingFact: 0, proviso.MissingQuestion: 1, proviso.MissingConfirmation: 2}
-	sort.SliceStable(b.list, func(i, j int) bool {
-		if ri, rj := rank[b.list[i].Kind], rank[b.list[j].Kind]; ri != rj {
-			return ri < rj
+	slices.SortStableFunc(b.list, func(x, y proviso.Missing) int {
+		if c := cmp.Compare(missingRank[x.Kind], missingRank[y.Kind]); c != 0 {
+			return c
 		}
-		return len(b.list[i].Suppliers) > 0 && len(b.list[j].Suppliers) == 0
+		return cmp.Compare(min(len(y.Suppliers), 1), min(len(x.Suppliers), 1))
 	})
 	for i, m := range b.list {
 		if m.Kind == proviso.MissingConfirmation && i > 0 && obtainable(b.list[:i]) {
@@ -256,11 +258,8 @@ func (f *frame) missingFact(fc *fact, key Key) proviso.Missing {
 		if !f.mayCall(s.tool) {
 			continue
 		}
-		sup := proviso.Supplier{Tool: s.tool.decl.Name, Open: s.open}
+		sup := proviso.Supplier{Tool: s.tool.decl.Name, Open: s.open, Args: make(map[string]any, len(s.args))}
 		for arg, i := range s.args {
-			if sup.Args == nil {
-				sup.Args = map[string]any{}
-			}
 			sup.Args[arg] = keyValue(s.typed[arg], key.Part[i])
 		}
 		m.Suppliers = append(m.Suppliers, sup)
