@@ -2,9 +2,7 @@ package policy
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
-	"sort"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -51,11 +49,11 @@ func (f *frame) effects(d *proviso.Decision) {
 	if len(d.Edits) == 0 {
 		return
 	}
-	if msg := contradiction(d.Edits); msg != "" {
+	if msg := proviso.EditConflict(d.Edits); msg != "" {
 		f.refuseEdit(d, editRule, msg, "let one rule set the value")
 		return
 	}
-	d.Edits = unite(d.Edits)
+	d.Edits = proviso.UniteEdits(d.Edits)
 	f.decideEdited(d)
 }
 
@@ -70,53 +68,6 @@ func (f *frame) refuseEdit(d *proviso.Decision, rule, msg, hint string) {
 	d.Outcome, d.Edits = proviso.Deny, nil
 	d.Errors = append(d.Errors, proviso.Fault{Code: codeEdit, Rule: rule, Msg: msg, Hint: hint})
 	d.Reasons = append(d.Reasons, proviso.Reason{Rule: rule, Outcome: proviso.Deny, Class: proviso.WithChange, Agent: msg})
-}
-
-// contradiction reports one path set to two values, or a path set below another.
-func contradiction(edits []proviso.Edit) string {
-	for i, a := range edits {
-		for _, b := range edits[i+1:] {
-			if a.Path == "" || b.Path == "" {
-				continue
-			}
-			if a.Path == b.Path && !reflect.DeepEqual(a.Value, b.Value) {
-				return fmt.Sprintf("%s is set to two values by %s and %s", a.Path, a.Rule, b.Rule)
-			}
-			if strings.HasPrefix(a.Path, b.Path+".") || strings.HasPrefix(b.Path, a.Path+".") {
-				return fmt.Sprintf("%s and %s are both set by %s and %s", a.Path, b.Path, a.Rule, b.Rule)
-			}
-		}
-	}
-	return ""
-}
-
-// unite joins overlapping redactions and drops repeated sets. Edits come out in order of position, then path.
-func unite(edits []proviso.Edit) []proviso.Edit {
-	sort.SliceStable(edits, func(i, j int) bool {
-		a, b := edits[i], edits[j]
-		if a.Redacts() != b.Redacts() {
-			return a.Redacts()
-		}
-		if a.Path != b.Path {
-			return a.Path < b.Path
-		}
-		return a.Start < b.Start
-	})
-	out := edits[:0]
-	for _, e := range edits {
-		if n := len(out); n > 0 {
-			last := &out[n-1]
-			if e.Redacts() && last.Redacts() && e.Start < last.End {
-				last.End = max(last.End, e.End)
-				continue
-			}
-			if !e.Redacts() && e.Path == last.Path {
-				continue
-			}
-		}
-		out = append(out, e)
-	}
-	return out
 }
 
 // decideEdited decides what will really be forwarded.
@@ -176,19 +127,19 @@ func Apply(in *Input, edits []proviso.Edit) (proviso.Event, error) {
 		return ev, nil
 	case *proviso.Message:
 		m := *b
-		m.Text = redact(m.Text, edits)
+		m.Text = proviso.RedactText(m.Text, edits)
 		ev.Body = &m
 	case *proviso.ModelRequest:
 		m := *b
-		m.Text = redact(m.Text, edits)
+		m.Text = proviso.RedactText(m.Text, edits)
 		ev.Body = &m
 	case *proviso.ModelResponse:
 		m := *b
-		m.Text = redact(m.Text, edits)
+		m.Text = proviso.RedactText(m.Text, edits)
 		ev.Body = &m
 	case *proviso.ToolResult:
 		r := *b
-		r.Text, r.Content = redact(in.Text, edits), nil
+		r.Text, r.Content = proviso.RedactText(in.Text, edits), nil
 		if len(b.Content) > 0 {
 			if _, err := proviso.DecodeResultJSON(r.Text); err == nil {
 				r.Content, r.Text = proviso.JSON(r.Text), ""
@@ -199,21 +150,6 @@ func Apply(in *Input, edits []proviso.Edit) (proviso.Event, error) {
 		return ev, fmt.Errorf("a %s event has nothing to edit", ev.Point)
 	}
 	return ev, nil
-}
-
-func redact(text string, edits []proviso.Edit) string {
-	var b strings.Builder
-	at := 0
-	for _, e := range edits {
-		if !e.Redacts() || e.Start < at || e.End > len(text) {
-			continue
-		}
-		b.WriteString(text[at:e.Start])
-		b.WriteString(e.Text)
-		at = e.End
-	}
-	b.WriteString(text[at:])
-	return b.String()
 }
 
 // setPath returns m with the value at path replaced; only the maps on the way are copied.
