@@ -7,25 +7,40 @@ import (
 	"github.com/proviso-dev/proviso"
 )
 
+// Clone copies a record with everything that a caller could change later. Texts and numbers are shared, lists and maps are not. Back ends that encode later take a copy first.
+func Clone(r *proviso.Record) *proviso.Record { return cloneRecord(r) }
+
 // cloneRecord copies everything that a caller could change later. Texts and numbers are shared, lists and maps are not.
 func cloneRecord(r *proviso.Record) *proviso.Record {
 	c := *r
 	c.Event.Agents = slices.Clone(r.Event.Agents)
 	c.Event.Body = cloneBody(r.Event.Body)
 	c.Decision = cloneDecision(r.Decision)
-	c.Facts = each(r.Facts, func(f proviso.FactValue) proviso.FactValue {
-		f.Key, f.Value = slices.Clone(f.Key), cloneValue(f.Value)
-		return f
-	})
+	c.Facts = each(r.Facts, cloneFact)
 	c.Stale = each(r.Stale, func(k proviso.FactKey) proviso.FactKey {
 		k.Key = slices.Clone(k.Key)
 		return k
 	})
+	if r.Approval != nil {
+		use := *r.Approval
+		use.Rules = slices.Clone(use.Rules)
+		c.Approval = &use
+	}
 	c.Answers = each(r.Answers, func(a proviso.Answer) proviso.Answer {
 		a.Quotes, a.Cites = slices.Clone(a.Quotes), slices.Clone(a.Cites)
 		return a
 	})
+	if r.Kept != nil {
+		k := *r.Kept
+		k.Args, k.Sent = each(k.Args, cloneFact), each(k.Sent, cloneFact)
+		c.Kept = &k
+	}
 	return &c
+}
+
+func cloneFact(f proviso.FactValue) proviso.FactValue {
+	f.Key, f.Value = slices.Clone(f.Key), cloneValue(f.Value)
+	return f
 }
 
 // each copies a list with its members; nil stays nil.

@@ -1,6 +1,10 @@
 // Package journal keeps what happened: the records of every session, in order and without gaps.
 //
 // A Store appends records and reads them back; Memory is one that forgets at the end of the process. Every back end passes TestStore.
+//
+// What is kept on disk is chained: Seal makes a record an Entry that carries the hash of the one before it in its session, a Checkpoint states the tips of all sessions
+// under a signature, and a Verifier tells from both what was edited, cut, put in or reordered. A redaction takes the body out of an Entry and leaves its hashes as they were.
+// Acts are what was done to the journal itself; they are a chain, too.
 package journal
 
 import (
@@ -33,6 +37,13 @@ var ErrClosed = fmt.Errorf("journal: the store is closed; open it again [%s]", C
 const (
 	CodeSeq    = "PV541" // a record that does not follow the last one of its session
 	CodeClosed = "PV542" // a store that was closed
+	CodeStore  = "PV543" // a file that is no journal, or one of another version
+	CodeLocked = "PV544" // a journal that another process writes
+	CodeChain  = "PV545" // a journal that is not what was written into it
+	CodeFull   = "PV546" // a disk without space
+	CodeIO     = "PV547" // a disk that fails
+	CodeBusy   = "PV548" // a queue without space
+	CodeKey    = "PV549" // a key file that cannot be used
 )
 
 // SeqError tells that a record does not follow the last one of its session: one is missing, or another writer was faster.

@@ -1,0 +1,254 @@
+package journal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// Hash is a SHA-256 digest. The zero value stands for nothing: what comes before the first record of a session.
+type Hash [sha256.Size]byte
+
+// HashOf is the digest of bytes.
+func HashOf(b []byte) Hash { return sha256.Sum256(b) }
+
+// String returns the digest in hexadecimal digits.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Short returns the first twelve digits, which is enough for a person to compare.
+func (h Hash) Short() string { return h.String()[:12] }
+
+// MarshalText writes the digest in hexadecimal digits.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads exactly 64 hexadecimal digits.
+func (h *Hash) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(h) {
+		return fmt.Errorf("want %d hexadecimal digits", 2*len(h))
+	}
+	if _, err := hex.Decode(h[:], b); err != nil {
+		return fmt.Errorf("want %d hexadecimal digits", 2*len(h))
+	}
+	return nil
+}
+
+// Entry is a record as it is kept: a link of its session's chain.
+//
+// Head is one line of JSON with the number of the record, the hash of the link before it, the hash of Body, and all of the record that stays after a redaction.
+// Body is one line of JSON with what a redaction takes out, and a salt, so that nobody can find out what stood there by hashing guesses.
+// Hash is the digest of the bytes of Head. Taking out a Body leaves every hash as it was.
+type Entry struct {
+	Session string
+	Seq     uint64
+	Hash    Hash
+	Head    proviso.JSON
+	Body    proviso.JSON // empty where it was redacted
+}
+
+// head is what stands in Entry.Head.
+type head struct {
+	Session string       `json:"session"`
+	Seq     uint64       `json:"seq"`
+	Prev    Hash         `json:"prev,omitzero"`
+	Body    Hash         `json:"body"`
+	Record  proviso.JSON `json:"record"`
+}
+
+// content is what stands in Entry.Body: what people said, what tools were given and answered, and what quotes it.
+type content struct {
+	Salt    []byte            `json:"salt"`
+	Body    proviso.Body      `json:"body"`
+	Because [][]proviso.Cause `json:"because,omitempty"`
+	Edits   []proviso.Edit    `json:"edits,omitempty"`
+	Missing []proviso.Missing `json:"missing,omitempty"`
+	Errors  []proviso.Fault   `json:"errors,omitempty"`
+	Answers []proviso.Answer  `json:"answers,omitempty"`
+}
+
+// Seal makes a record the link that follows prev. It keeps nothing of the record.
+// It fails where a value of the record has no JSON form, such as a fact that is NaN.
+func Seal(r *proviso.Record, prev Hash) (Entry, error) {
+	e := Entry{Session: r.Event.Session, Seq: r.Event.Seq}
+	open, secret := part(r)
+	secret.Salt = make([]byte, 16)
+	rand.Read(secret.Salt)
+	var err error
+	if e.Body, err = proviso.AppendJSON(nil, secret); err != nil {
+		// The values of a condition may be anything that CEL computes, infinities included; they are told in words rather than not at all.
+		secret.Because = inWords(secret.Because)
+		e.Body, err = proviso.AppendJSON(nil, secret)
+	}
+	if err != nil {
+		return Entry{}, sealError(r, err)
+	}
+	h := head{Session: e.Session, Seq: e.Seq, Prev: prev, Body: HashOf(e.Body)}
+	if h.Record, err = proviso.AppendJSON(nil, open); err != nil {
+		return Entry{}, sealError(r, err)
+	}
+	if e.Head, err = proviso.AppendJSON(nil, &h); err != nil {
+		return Entry{}, sealError(r, err)
+	}
+	e.Hash = HashOf(e.Head)
+	return e, nil
+}
+
+func sealError(r *proviso.Record, err error) error {
+	return fmt.Errorf("journal: record %d of session %q cannot be written: %w", r.Event.Seq, r.Event.Session, err)
+}
+
+// part takes a record apart into what stays and what a redaction takes out. The record is not changed; the parts share its memory.
+func part(r *proviso.Record) (open *proviso.Record, secret *content) {
+	c := *r
+	d := &c.Decision
+	secret = &content{Body: r.Event.Body, Edits: d.Edits, Missing: d.Missing, Errors: d.Errors, Answers: r.Answers}
+	c.Event.Body = bare(r.Event.Body)
+	d.Edits = nil
+	d.Reasons = each(d.Reasons, func(x proviso.Reason) proviso.Reason {
+		x.Because = nil
+		return x
+	})
+	for i := range r.Decision.Reasons {
+		if r.Decision.Reasons[i].Because != nil && secret.Because == nil {
+			secret.Because = make([][]proviso.Cause, len(r.Decision.Reasons))
+		}
+		if secret.Because != nil {
+			secret.Because[i] = r.Decision.Reasons[i].Because
+		}
+	}
+	d.Missing = each(d.Missing, func(x proviso.Missing) proviso.Missing {
+		x.Key, x.Suppliers = nil, nil
+		return x
+	})
+	d.Errors = each(d.Errors, func(x proviso.Fault) proviso.Fault { return proviso.Fault{Code: x.Code, Rule: x.Rule} })
+	c.Answers = each(c.Answers, func(x proviso.Answer) proviso.Answer {
+		x.Quotes, x.Cites = nil, nil
+		return x
+	})
+	return &c, secret
+}
+
+// bare is a body without its content: what is left of it names what was called, not what was said.
+func bare(b proviso.Body) proviso.Body {
+	switch b := b.(type) {
+	case *proviso.Message:
+		return &proviso.Message{Role: b.Role, Confirms: b.Confirms}
+	case *proviso.ToolCall:
+		c := bareCall(*b)
+		return &c
+	case *proviso.ToolResult:
+		return &proviso.ToolResult{CallID: b.CallID, Tool: b.Tool, IsError: b.IsError}
+	case *proviso.ModelRequest:
+		return &proviso.ModelRequest{Model: b.Model, Tools: b.Tools}
+	case *proviso.ModelResponse:
+		return &proviso.ModelResponse{ID: b.ID, Calls: each(b.Calls, bareCall)}
+	}
+	return b
+}
+
+func bareCall(c proviso.ToolCall) proviso.ToolCall {
+	return proviso.ToolCall{ID: c.ID, Tool: c.Tool, Response: c.Response, Index: c.Index}
+}
+
+func inWords(because [][]proviso.Cause) [][]proviso.Cause {
+	return each(because, func(cs []proviso.Cause) []proviso.Cause {
+		return each(cs, func(c proviso.Cause) proviso.Cause {
+			c.Inputs = each(c.Inputs, func(v proviso.Value) proviso.Value {
+				v.Val = string(proviso.CanonicalJSON(v.Val))
+				return v
+			})
+			return c
+		})
+	})
+}
+
+// Record reads the record back, after a look that the bytes are those that the hashes speak of.
+// A record whose body was redacted comes back with Redacted set and the body bare. Errors are *ChainError.
+func (e *Entry) Record() (proviso.Record, error) {
+	h, err := e.check()
+	if err != nil {
+		return proviso.Record{}, err
+	}
+	return e.join(h)
+}
+
+// Peek is Record without a look at the hashes: for showing what a log holds, not for relying on it.
+func (e *Entry) Peek() (proviso.Record, error) {
+	var h head
+	if err := proviso.DecodeStrict(e.Head, &h); err != nil {
+		return proviso.Record{}, e.fault("edited", "cannot be read: "+err.Error())
+	}
+	return e.join(&h)
+}
+
+func (e *Entry) join(h *head) (proviso.Record, error) {
+	var r proviso.Record
+	if err := proviso.DecodeStrict(h.Record, &r); err != nil {
+		return r, e.fault("edited", "cannot be read: "+err.Error())
+	}
+	if len(e.Body) == 0 {
+		r.Redacted = true
+		return r, nil
+	}
+	var s content
+	if err := proviso.DecodeStrict(e.Body, &s); err != nil {
+		return r, e.fault("edited", "has a body that cannot be read: "+err.Error())
+	}
+	r.Event.Body = s.Body
+	d := &r.Decision
+	d.Edits, d.Missing, d.Errors, r.Answers = s.Edits, s.Missing, s.Errors, s.Answers
+	for i := range min(len(s.Because), len(d.Reasons)) {
+		d.Reasons[i].Because = s.Because[i]
+	}
+	return r, nil
+}
+
+// check compares an entry with its own hashes.
+func (e *Entry) check() (*head, error) {
+	var h head
+	if err := proviso.DecodeStrict(e.Head, &h); err != nil {
+		return nil, e.fault("edited", "was edited: it cannot be read: "+err.Error())
+	}
+	switch {
+	case h.Session != e.Session || h.Seq != e.Seq:
+		return &h, e.fault("moved", fmt.Sprintf("was moved: its bytes say that it is record %d of session %q", h.Seq, h.Session))
+	case HashOf(e.Head) != e.Hash:
+		return &h, e.fault("edited", fmt.Sprintf("was edited: its bytes have the hash %s, the chain says %s", HashOf(e.Head).Short(), e.Hash.Short()))
+	case len(e.Body) > 0 && HashOf(e.Body) != h.Body:
+		return &h, e.fault("edited", fmt.Sprintf("was edited: its body has the hash %s, the chain says %s", HashOf(e.Body).Short(), h.Body.Short()))
+	}
+	return &h, nil
+}
+
+// Follows checks an entry against its own hashes and against the link before it, and returns nil where both hold.
+func (e *Entry) Follows(prev Hash) error {
+	h, err := e.check()
+	if err != nil {
+		return err
+	}
+	if h.Prev != prev {
+		return e.replaced(h.Prev, prev)
+	}
+	return nil
+}
+
+func (e *Entry) replaced(says, is Hash) error {
+	if e.Seq == 1 {
+		return e.fault("replaced", "follows another record, and should be the first")
+	}
+	return e.fault("replaced", fmt.Sprintf("follows a link with the hash %s, but record %d has %s: record %d was replaced, or this one was put in", says.Short(), e.Seq-1, is.Short(), e.Seq-1))
+}
+
+func (e *Entry) fault(kind, what string) *ChainError {
+	return &ChainError{Finding{Kind: kind, Session: e.Session, Seq: e.Seq, Msg: fmt.Sprintf("record %d of session %q %s", e.Seq, e.Session, what)}}
+}
+
+// ChainError tells that what a journal holds is not what was written into it.
+type ChainError struct{ Finding }
+
+// Error returns the finding and the code in one line.
+func (e *ChainError) Error() string {
+	return fmt.Sprintf("journal: %s; keep a copy of the store and find out who changed it [%s]", e.Msg, CodeChain)
+}

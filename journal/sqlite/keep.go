@@ -1,0 +1,279 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/proviso-dev/proviso/journal"
+)
+
+// act appends an act to the chain of acts, inside the transaction of a task.
+func (w *writer) act(ctx context.Context, a journal.Act) (uint64, error) {
+	tip, err := actsTip(ctx, w.conn)
+	if err != nil {
+		return 0, err
+	}
+	a.Number, a.Prev, a.At = tip.Length+1, tip.Head, w.store.opt.Clock().UTC()
+	sealed, err := a.Seal()
+	if err != nil {
+		return 0, err
+	}
+	return a.Number, w.exec(ctx, "INSERT INTO acts VALUES (?, ?, ?)", int64(a.Number), sealed.Hash[:], string(sealed.Text))
+}
+
+// querier is a connection or a pool of them.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func actsTip(ctx context.Context, q querier) (journal.Tip, error) {
+	return scanTip(q.QueryRowContext(ctx, "SELECT n, hash FROM acts ORDER BY n DESC LIMIT 1"))
+}
+
+// Acts yields what was done to the journal itself, in order.
+func (s *Store) Acts(ctx context.Context) iter.Seq2[journal.SealedAct, error] {
+	return func(yield func(journal.SealedAct, error) bool) {
+		rows, err := s.read.QueryContext(ctx, "SELECT hash, text FROM acts ORDER BY n")
+		if err != nil {
+			yield(journal.SealedAct{}, failure("read", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var a journal.SealedAct
+			var hash, text []byte
+			err := rows.Scan(&hash, &text)
+			copy(a.Hash[:], hash)
+			a.Text = text
+			if !yield(a, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(journal.SealedAct{}, failure("read", err))
+		}
+	}
+}
+
+// Redact takes the bodies of the records from to to of a session out of the store, and its snapshots, which hold the same texts; 0 for to means the last record. It returns how many bodies were there.
+// The hashes stay as they are, and an act says what was taken out and why. SQLite overwrites what is deleted; copies of the file are not reached.
+func (s *Store) Redact(ctx context.Context, session string, from, to uint64, reason string) (n int64, err error) {
+	err = s.do(ctx, "redact", func(ctx context.Context, w *writer) error {
+		tip, err := scanTip(w.last.QueryRowContext(ctx, session))
+		if err != nil {
+			return err
+		}
+		from, to := max(from, 1), to
+		if to == 0 || to > tip.Length {
+			to = tip.Length
+		}
+		res, err := w.conn.ExecContext(ctx, "UPDATE records SET body = NULL WHERE session = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL", session, int64(from), int64(to))
+		if err != nil {
+			return err
+		}
+		if n, err = res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		if err := w.exec(ctx, "DELETE FROM snapshots WHERE session = ?", session); err != nil {
+			return err
+		}
+		_, err = w.act(ctx, journal.Act{Kind: journal.Redacted, Session: session, From: from, To: to, Reason: reason})
+		return err
+	})
+	if err == nil && n > 0 {
+		err = s.tidy(ctx)
+	}
+	return n, err
+}
+
+// tidy moves the write-ahead log into the file and empties it, so that nothing deleted is left there.
+func (s *Store) tidy(ctx context.Context) error {
+	w := s.write
+	done := make(chan error, 1)
+	r := &request{done: done, after: func(ctx context.Context) error { return w.exec(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") }}
+	if err := w.stand(ctx, r); err != nil {
+		return err
+	}
+	return <-done
+}
+
+// Forget deletes every session whose last record is older than a moment, and returns how many. An act keeps the length and the last hash of each, so that checkpoints which have seen it still hold.
+func (s *Store) Forget(ctx context.Context, before time.Time, reason string) (n int, err error) {
+	for id, err := range s.Sessions(ctx) {
+		if err != nil {
+			return n, err
+		}
+		old, err := s.lastBefore(ctx, id, before)
+		if err != nil {
+			return n, err
+		}
+		if !old {
+			continue
+		}
+		gone := false
+		err = s.do(ctx, "forget", func(ctx context.Context, w *writer) error {
+			// It may have gone on since it was looked at.
+			tip, err := scanTip(w.last.QueryRowContext(ctx, id))
+			if old, bad := s.lastBefore(ctx, id, before); err != nil || bad != nil || !old {
+				return errors.Join(err, bad)
+			}
+			for _, q := range []string{"DELETE FROM records WHERE session = ?", "DELETE FROM snapshots WHERE session = ?"} {
+				if err := w.exec(ctx, q, id); err != nil {
+					return err
+				}
+			}
+			delete(w.tips, id)
+			gone = true
+			_, err = w.act(ctx, journal.Act{Kind: journal.Forgotten, Session: id, To: tip.Length, Head: tip.Head, Reason: reason})
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+		if gone {
+			s.write.mu.Lock()
+			delete(s.write.accepted, id)
+			s.write.mu.Unlock()
+			n++
+		}
+	}
+	if n > 0 {
+		return n, s.tidy(ctx)
+	}
+	return n, nil
+}
+
+// lastBefore reports whether the last record of a session is older than a moment.
+func (s *Store) lastBefore(ctx context.Context, session string, before time.Time) (bool, error) {
+	var e journal.Entry
+	var hash, head []byte
+	err := s.read.QueryRowContext(ctx, "SELECT hash, head FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1", session).Scan(&hash, &head)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failure("read", err)
+	}
+	e.Session, e.Head = session, head
+	r, err := e.Peek()
+	return err == nil && r.Event.Time.Before(before), err
+}
+
+// PutSnapshot keeps the state of a session after one of its records, folded with the policy of a digest; of several only the newest two are kept. Its hash goes into the chain of acts.
+func (s *Store) PutSnapshot(ctx context.Context, session string, seq uint64, policy string, state []byte) error {
+	return s.do(ctx, "snapshot", func(ctx context.Context, w *writer) error {
+		n, err := w.act(ctx, journal.Act{Kind: journal.Snapshot, Session: session, To: seq, Head: journal.HashOf(state), Reason: policy})
+		if err != nil {
+			return err
+		}
+		if err := w.exec(ctx, "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", session, int64(seq), policy, int64(n), state); err != nil {
+			return err
+		}
+		return w.exec(ctx, "DELETE FROM snapshots WHERE session = ?1 AND policy = ?2 AND seq NOT IN (SELECT seq FROM snapshots WHERE session = ?1 AND policy = ?2 ORDER BY seq DESC LIMIT 2)", session, policy)
+	})
+}
+
+// Snapshot returns the newest state that was kept of a session under a policy, after a record before number before (0: any), and the number of that record; ok is false where there is none.
+// One that is not what its act says is a *journal.ChainError.
+func (s *Store) Snapshot(ctx context.Context, session, policy string, before uint64) (seq uint64, state []byte, ok bool, err error) {
+	if err := s.settled(ctx); err != nil {
+		return 0, nil, false, err
+	}
+	limit := int64(before)
+	if before == 0 {
+		limit = 1<<63 - 1
+	}
+	var at int64
+	var hash, text []byte
+	err = s.read.QueryRowContext(ctx, "SELECT x.seq, x.state, coalesce(a.hash, ''), coalesce(a.text, '') FROM snapshots x LEFT JOIN acts a ON a.n = x.act WHERE x.session = ? AND x.policy = ? AND x.seq < ? ORDER BY x.seq DESC LIMIT 1", session, policy, limit).Scan(&at, &state, &hash, &text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, false, nil
+	}
+	if err != nil {
+		return 0, nil, false, failure("read", err)
+	}
+	if !vouched(session, policy, uint64(at), state, text) {
+		return 0, nil, false, &journal.ChainError{Finding: snapshotFinding(session, uint64(at))}
+	}
+	return uint64(at), state, true, nil
+}
+
+// vouched reports whether an act says that a snapshot is this one.
+func vouched(session, policy string, seq uint64, state, act []byte) bool {
+	sealed := journal.SealedAct{Text: act}
+	a, err := sealed.Act()
+	return err == nil && a.Kind == journal.Snapshot && a.Session == session && a.Reason == policy && a.To == seq && a.Head == journal.HashOf(state)
+}
+
+func snapshotFinding(session string, seq uint64) journal.Finding {
+	return journal.Finding{Kind: "snapshot", Session: session, Seq: seq, Msg: fmt.Sprintf("the snapshot after record %d of session %q is not the one that was kept", seq, session)}
+}
+
+// Checkpoint states the tips of all sessions, signs that, keeps it in the store and returns it; keep a copy of its text away from the store.
+// Everything that was enqueued before is part of it.
+func (s *Store) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
+	var c *journal.Checkpoint
+	err := s.do(ctx, "checkpoint", func(ctx context.Context, w *writer) error {
+		c = &journal.Checkpoint{Store: s.id, At: s.opt.Clock(), Number: 1}
+		var at int64
+		var before []byte
+		err := w.conn.QueryRowContext(ctx, "SELECT n, text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&at, &before)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err == nil {
+			c.Number, c.Prev = uint64(at)+1, journal.HashOf(before)
+		}
+		if c.Acts, err = actsTip(ctx, w.conn); err != nil {
+			return err
+		}
+		rows, err := w.conn.QueryContext(ctx, "SELECT session, max(seq), hash FROM records GROUP BY session ORDER BY session")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if err := errors.Join(c.Sign(key, tips(rows)), rows.Err()); err != nil {
+			return err
+		}
+		rows.Close()
+		return w.exec(ctx, "INSERT INTO checkpoints VALUES (?, ?)", int64(c.Number), c.Text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func tips(rows *sql.Rows) iter.Seq2[string, journal.Tip] {
+	return func(yield func(string, journal.Tip) bool) {
+		for rows.Next() {
+			var id string
+			var seq int64
+			var hash []byte
+			if rows.Scan(&id, &seq, &hash) != nil {
+				return
+			}
+			t := journal.Tip{Length: uint64(seq)}
+			copy(t.Head[:], hash)
+			if !yield(id, t) {
+				return
+			}
+		}
+	}
+}
+
+// LastCheckpoint returns the text of the newest checkpoint in the store, nil where there is none.
+func (s *Store) LastCheckpoint(ctx context.Context) ([]byte, error) {
+	var text []byte
+	err := s.read.QueryRowContext(ctx, "SELECT text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, failure("read", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,259 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/journal"
+)
+
+// Stats counts what a store has done since it was opened. Lost should stay at zero.
+type Stats struct {
+	Waiting   int   `json:"waiting"`   // records in line now
+	Committed int64 `json:"committed"` // records
+	Commits   int64 `json:"commits"`   // transactions; Committed/Commits is how well group commit works
+	Synced    int64 `json:"synced"`    // transactions that somebody waited for
+	Failed    int64 `json:"failed"`    // transactions that did not succeed
+	Refused   int64 `json:"refused"`   // records that Enqueue did not take because the line was full
+	Lost      int64 `json:"lost"`      // records that Enqueue took and that will never be written
+}
+
+const (
+	// maxBatch is how many records one transaction takes; beyond, waiting gets longer than the sync that is saved.
+	maxBatch = 1024
+	// maxTips bounds what is remembered of sessions; what is forgotten is read again.
+	maxTips = 1 << 16
+	// patience is how long the writer waits before it tries again on a disk that was full.
+	patience = 250 * time.Millisecond
+)
+
+// writer is the goroutine that writes, and the line before it.
+type writer struct {
+	store *Store
+	db    *sql.DB
+	conn  *sql.Conn
+
+	mu       sync.Mutex
+	line     []*request
+	queued   int               // records in line or in hand
+	inHand   int               // requests that were taken out of the line and are not settled
+	accepted map[string]uint64 // the last record of a session that was taken in
+	broken   *Error            // a failure after which nothing is written any more
+	closing  bool
+	space    chan struct{} // closed and renewed when the line gets shorter
+	wake     chan struct{}
+	done     chan struct{}
+
+	// Only the goroutine uses these.
+	tips   map[string]journal.Tip
+	insert *sql.Stmt
+	last   *sql.Stmt
+	full   bool // whether commits are synced now
+	loose  bool // whether something was committed and not synced
+	commit func(context.Context) error
+
+	committed atomic.Int64
+	commits   atomic.Int64
+	synced    atomic.Int64
+	failed    atomic.Int64
+	refused   atomic.Int64
+	lost      atomic.Int64
+}
+
+// request is what stands in line: records to write, or a task that needs a transaction of its own.
+type request struct {
+	records []*proviso.Record
+	task    func(ctx context.Context) error // in a transaction of its own
+	after   func(ctx context.Context) error // outside of any transaction
+	done    chan error                      // nil where nobody waits
+}
+
+func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
+	w := &writer{
+		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, full: true,
+		space: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	op := "open " + s.path
+	db, err := sql.Open("sqlite", source(s.path, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	db.SetMaxOpenConns(1)
+	w.db = db
+	if w.conn, err = db.Conn(ctx); err != nil {
+		db.Close()
+		return nil, failure(op, err)
+	}
+	w.commit = func(ctx context.Context) error { return w.exec(ctx, "COMMIT") }
+	if err = w.prepare(ctx, fresh); err != nil {
+		w.close()
+		return nil, failure(op, err)
+	}
+	return w, nil
+}
+
+func (w *writer) prepare(ctx context.Context, fresh bool) (err error) {
+	var objects int
+	if err = w.conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+		return err
+	}
+	// A crash between the file's creation and its first transaction leaves an empty file behind.
+	if fresh || objects == 0 {
+		if err = create(ctx, w.conn); err != nil {
+			return err
+		}
+	}
+	if w.last, err = w.conn.PrepareContext(ctx, "SELECT seq, hash FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1"); err != nil {
+		return notStore(w.store.path, "is not a journal of Proviso")
+	}
+	w.insert, err = w.conn.PrepareContext(ctx, "INSERT INTO records (session, seq, hash, head, body) VALUES (?, ?, ?, ?, ?)")
+	return err
+}
+
+func (w *writer) exec(ctx context.Context, q string, args ...any) error {
+	_, err := w.conn.ExecContext(ctx, q, args...)
+	return err
+}
+
+func (w *writer) close() {
+	if w.conn != nil {
+		w.conn.Close()
+	}
+	w.db.Close()
+}
+
+// Append adds records and returns when they are durable: their transaction was committed and synced.
+// Where the line is full it waits. Where the context ends while it waits for the disk, the records may be written all the same; reading the session tells.
+func (s *Store) Append(ctx context.Context, records ...proviso.Record) error {
+	done := make(chan error, 1)
+	if err := s.put(ctx, records, done); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Enqueue adds records and returns when they are in line; they are written in order, and before anything that is appended or enqueued later. The next Append or Flush that succeeds has made them durable.
+// It never waits for the disk: where the line is full it fails with PV548 and takes nothing. A record that was taken in and could not be written is counted in Stats.
+func (s *Store) Enqueue(ctx context.Context, records ...proviso.Record) error {
+	return s.put(ctx, records, nil)
+}
+
+// Flush returns when everything that was enqueued before is durable, or fails with why it is not.
+func (s *Store) Flush(ctx context.Context) error { return s.Append(ctx) }
+
+// Stats returns the numbers so far.
+func (s *Store) Stats() Stats {
+	w := s.write
+	if w == nil {
+		return Stats{}
+	}
+	w.mu.Lock()
+	waiting := w.queued
+	w.mu.Unlock()
+	return Stats{waiting, w.committed.Load(), w.commits.Load(), w.synced.Load(), w.failed.Load(), w.refused.Load(), w.lost.Load()}
+}
+
+// put stands records in line. They are copied first, outside of the lock.
+func (s *Store) put(ctx context.Context, records []proviso.Record, done chan error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := s.write
+	if w == nil {
+		return &Error{Code: CodeStore, Op: "append", Msg: "the store was opened for reading", Hint: "open it without ReadOnly"}
+	}
+	r := &request{records: make([]*proviso.Record, len(records)), done: done}
+	for i := range records {
+		r.records[i] = journal.Clone(&records[i])
+	}
+	return w.stand(ctx, r)
+}
+
+// stand checks the numbers of a request and puts it in line.
+func (w *writer) stand(ctx context.Context, r *request) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		switch {
+		case w.closing:
+			return journal.ErrClosed
+		case w.broken != nil:
+			return w.broken
+		}
+		if len(r.records) == 0 || w.queued == 0 || w.queued+len(r.records) <= w.store.opt.Queue {
+			break
+		}
+		if r.done == nil {
+			w.refused.Add(int64(len(r.records)))
+			return &Error{Code: CodeBusy, Op: "append", Msg: fmt.Sprintf("%d records wait to be written already", w.queued), Hint: "try again, or look at what keeps the disk"}
+		}
+		space := w.space
+		w.mu.Unlock()
+		select {
+		case <-space:
+			w.mu.Lock()
+		case <-ctx.Done():
+			w.mu.Lock()
+			return ctx.Err()
+		}
+	}
+	if err := w.number(ctx, r); err != nil {
+		return err
+	}
+	w.line = append(w.line, r)
+	w.queued += len(r.records)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// number checks that each record follows the last one of its session, and takes the numbers.
+func (w *writer) number(ctx context.Context, r *request) error {
+	for i, rec := range r.records {
+		e := &rec.Event
+		if !utf8.ValidString(e.Session) || strings.ContainsRune(e.Session, 0) {
+			w.untake(r.records[:i])
+			return &Error{Code: CodeStore, Op: "append", Msg: fmt.Sprintf("session id %q is no text", e.Session), Hint: "use UTF-8 without NUL"}
+		}
+		at, ok := w.accepted[e.Session]
+		if !ok {
+			tip, err := tipOf(ctx, w.store.read, e.Session)
+			if err != nil {
+				w.untake(r.records[:i])
+				return failure("append", err)
+			}
+			if len(w.accepted) >= maxTips && len(w.line) == 0 && w.inHand == 0 && i == 0 {
+				clear(w.accepted)
+			}
+			at = tip.Length
+			w.accepted[e.Session] = at
+		}
+		if e.Seq != at+1 {
+			w.untake(r.records[:i])
+			return &journal.SeqError{Session: e.Session, Got: e.Seq, Want: at + 1}
+		}
+		w.accepted[e.Session] = at + 1
+	}
+	return nil
+}
+
+// untake gives the numbers of records back.
+func (w *writer) untake(records []*proviso.Record) {
+	for _, r := range records {
+		w.accepted[r.Event.Session]--
+	}
+}
