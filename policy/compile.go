@@ -245,7 +245,12 @@ func (c *compiler) rules() {
 					c.diag(pt.Pos, codeRegex, "redact: "+msg, "patterns are RE2")
 					continue
 				}
-				cr.redact = append(cr.redact, pattern{regexp.MustCompile(pt.S), r.Else.With})
+				cr.redact = append(cr.redact, redaction{builtin.Pattern(regexp.MustCompile(pt.S)), r.Else.With})
+			}
+			if find, err := builtin.NewFinder(texts(r.Else.PII), texts(r.Else.Secrets)); err != nil {
+				c.diag(r.Else.Pos, codeEffect, "redact: "+err.Error(), "use the kinds of pii.find and secret.find, or true for all")
+			} else if len(r.Else.PII)+len(r.Else.Secrets) > 0 {
+				cr.redact = append(cr.redact, redaction{find, r.Else.With})
 			}
 			c.effectFits(r, cr)
 			c.p.rules = append(c.p.rules, cr)
@@ -257,7 +262,7 @@ func (c *compiler) rules() {
 func (c *compiler) effectFits(r pack.Rule, cr *rule) {
 	for _, pt := range cr.points {
 		text := pt == proviso.Input || pt == proviso.Output || pt == proviso.ModelRequestPoint || pt == proviso.ModelResponsePoint || pt == proviso.ToolResultPoint
-		if len(r.Else.Redact) > 0 && !text {
+		if len(r.Else.Redact)+len(r.Else.PII)+len(r.Else.Secrets) > 0 && !text {
 			c.diag(r.Else.Pos, codeEffect, fmt.Sprintf("redact needs a text, but %s has none", pt), "use set for arguments")
 		}
 		if len(r.Else.Set) > 0 && pt != proviso.ToolCallPoint {

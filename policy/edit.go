@@ -1,18 +1,19 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
 
-// pattern is one redaction.
-type pattern struct {
-	re   *regexp.Regexp
+// redaction replaces what it finds; without a replacement the kind of what was found stands there, in brackets.
+type redaction struct {
+	find builtin.Finder
 	with string
 }
 
@@ -31,10 +32,8 @@ func (f *frame) effects(d *proviso.Decision) {
 			d.Notices = append(d.Notices, proviso.Notice{Rule: r.id, To: n.To, Text: n.Text})
 		}
 		for _, p := range r.redact {
-			for _, m := range p.re.FindAllStringIndex(f.in.Text, -1) {
-				if m[0] < m[1] {
-					d.Edits = append(d.Edits, proviso.Edit{Rule: r.id, Start: m[0], End: m[1], Text: replacement(p.with)})
-				}
+			for _, m := range p.find(f.in.Text) {
+				d.Edits = append(d.Edits, proviso.Edit{Rule: r.id, Start: m.Start, End: m.End, Text: cmp.Or(p.with, "["+m.Kind+"]")})
 			}
 		}
 		for _, s := range r.sets {
@@ -55,13 +54,6 @@ func (f *frame) effects(d *proviso.Decision) {
 	}
 	d.Edits = proviso.UniteEdits(d.Edits)
 	f.decideEdited(d)
-}
-
-func replacement(with string) string {
-	if with == "" {
-		return "[redacted]"
-	}
-	return with
 }
 
 func (f *frame) refuseEdit(d *proviso.Decision, rule, msg, hint string) {

@@ -62,7 +62,7 @@ type rule struct {
 	agents  []string
 	scopes  []string // applies only while one of these is on top; empty: always
 	effect  pack.Effect
-	redact  []pattern
+	redact  []redaction
 	message pack.Messages
 	hint    string
 	class   proviso.Class

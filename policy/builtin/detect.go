@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -52,6 +53,19 @@ func NewFinder(pii, secrets []string) (Finder, error) {
 		}
 		return outermost(out)
 	}, nil
+}
+
+// Pattern returns a finder of the matches of a regular expression that are not empty; their kind is "redacted".
+func Pattern(re *regexp.Regexp) Finder {
+	return func(text string) []Match {
+		var out []Match
+		for _, m := range re.FindAllStringIndex(text, -1) {
+			if m[0] < m[1] {
+				out = append(out, Match{"redacted", m[0], m[1]})
+			}
+		}
+		return out
+	}
 }
 
 // PIIKinds returns the kinds of personal data that are detected, sorted. The caller owns the list.

@@ -224,7 +224,7 @@ func canonMessages(m Messages) any {
 
 func canonEffect(e Effect) any {
 	return map[string]any{
-		"outcome": e.Outcome.String(), "redact": nameSet(e.Redact), "with": e.With, "set": bag(e.Set, canonLet),
+		"outcome": e.Outcome.String(), "redact": nameSet(e.Redact), "pii": nameSet(e.PII), "secrets": nameSet(e.Secrets), "with": e.With, "set": bag(e.Set, canonLet),
 		"notice": bag(e.Notice, func(n NoticeText) any { return map[string]any{"to": n.To, "text": n.Text} }),
 	}
 }

@@ -21,9 +21,44 @@ var setShape = entries(textShape, exprShape, makeLet)
 
 var effectForms = []effectForm{
 	{"notice", noticeObject.schema, readNotice},
-	{"redact", textsShape.schema, func(l *loader, n *yamlNode, e *Effect) (ok bool) { e.Redact, ok = textsShape.read(l, n); return ok }},
+	{"redact", redactSchema, readRedact},
 	{"with", fixed(map[string]any{"type": "string"}), readWith},
 	{"set", setShape.schema, func(l *loader, n *yamlNode, e *Effect) (ok bool) { e.Set, ok = setShape.read(l, n); return ok }},
+}
+
+// kindsShape is true for all kinds of a family, or the names of some.
+var kindsShape = form[[]Text]{
+	func(d defs) map[string]any {
+		return map[string]any{"anyOf": []any{map[string]any{"const": true}, textsShape.schema(d)}}
+	},
+	func(l *loader, n *yamlNode) ([]Text, bool) {
+		if n.kind == yamlBool && n.value() == true {
+			return []Text{{S: "*", Pos: n.pos()}}, true
+		}
+		return textsShape.read(l, n)
+	},
+}
+
+// redactObject is the map form of redact, which names detectors beside patterns.
+var redactObject = &object[Effect]{
+	name: "redact", doc: "What is replaced in the text.",
+	props: []prop[Effect]{
+		opt("patterns", textsShape, func(e *Effect) *[]Text { return &e.Redact }, "RE2 patterns whose matches are replaced."),
+		opt("pii", kindsShape, func(e *Effect) *[]Text { return &e.PII }, "Kinds of personal data, as pii.find names them, or true for all."),
+		opt("secrets", kindsShape, func(e *Effect) *[]Text { return &e.Secrets }, "Kinds of secrets, as secret.find names them, or true for all."),
+	},
+}
+
+func redactSchema(d defs) map[string]any {
+	return map[string]any{"anyOf": []any{textsShape.schema(d), redactObject.schema(d)}}
+}
+
+func readRedact(l *loader, n *yamlNode, e *Effect) (ok bool) {
+	if n.kind == yamlMap {
+		return redactObject.into(l, n, e)
+	}
+	e.Redact, ok = textsShape.read(l, n)
+	return ok
 }
 
 var effectShape = form[Effect]{effectSchema, readEffect}
@@ -64,11 +99,11 @@ func readEffect(l *loader, n *yamlNode) (Effect, bool) {
 			ok = false
 		}
 	}
-	if ok && len(e.Redact)+len(e.Set)+len(e.Notice) == 0 {
+	if ok && len(e.Redact)+len(e.PII)+len(e.Secrets)+len(e.Set)+len(e.Notice) == 0 {
 		l.fail(n.pos(), CodeValue, "this else does nothing", "write deny, escalate, or one of notice, redact, set")
 		ok = false
 	}
-	if len(e.Redact) > 0 && n.get("with") == nil {
+	if len(e.Redact) > 0 && len(e.PII)+len(e.Secrets) == 0 && n.get("with") == nil {
 		e.With = "[redacted]"
 	}
 	return e, ok

@@ -178,7 +178,9 @@ type Cond struct {
 type Effect struct {
 	Outcome proviso.Outcome // Deny or Escalate; Allow where the effect only edits or notices
 	Redact  []Text          // RE2 patterns whose matches in the text are replaced
-	With    string          // replacement, default "[redacted]"
+	PII     []Text          // kinds of personal data that are replaced, "*" for all
+	Secrets []Text          // kinds of secrets that are replaced, "*" for all
+	With    string          // replacement; empty: the kind in brackets, "[redacted]" for patterns
 	Set     []Let           // path → expression
 	Notice  []NoticeText
 	Pos     proviso.Pos
