@@ -31,6 +31,19 @@ type Record struct {
 
 	// Approval names the approval that was used up to release the call; nil where none was needed.
 	Approval *ApprovalUse `json:"approval,omitempty"`
+
+	// Kept is what the fold needs of the body should it be redacted; Redacted tells that the body was taken out: what is left of it names what was called, not what was said.
+	Kept     *Kept `json:"kept,omitempty"`
+	Redacted bool  `json:"redacted,omitempty"`
+}
+
+// Kept is what folding a record needs of its event's body. It lets a journal take the body out and still fold the session.
+type Kept struct {
+	Args   []FactValue `json:"args,omitempty"`   // of a call: the arguments by which the policy counts and sums, each under its name as Fact
+	Sent   []FactValue `json:"sent,omitempty"`   // the same of the call as it was forwarded, where an edit changed it
+	Hash   string      `json:"hash,omitempty"`   // of a call before its edits, where they changed it; ArgsHash is the one after them
+	Known  []string    `json:"known,omitempty"`  // of what clients resend: the digests by which it is recognised, as it came and, where that differs, as it was forwarded
+	Stance uint8       `json:"stance,omitempty"` // of a user's message: what it says to a proposal, in the numbers of package session
 }
 
 // FactKey names one entry of a fact; Key is empty for a keyless fact. A key that is shorter than the fact's own names every entry below it.
@@ -118,6 +131,17 @@ type Evidence struct {
 	Tool   string  `json:"tool,omitempty"` // of a call or result, whose arguments or content the quote is from
 	Quote  string  `json:"quote"`
 	Cause  []Cause `json:"cause,omitempty"`
+	// From tells who brought the values in that the causes name.
+	From []Source `json:"from,omitempty"`
+}
+
+// Source is who brought a value into a session: "user", "system", "tool:NAME", "session" for the authenticated user, or "agent" where nobody else said it before.
+type Source struct {
+	Path   string   `json:"path"`
+	Value  string   `json:"value"` // as it was looked for
+	By     string   `json:"by"`
+	Seq    uint64   `json:"seq,omitempty"`    // the event that said it first; 0 for the agent
+	Labels []string `json:"labels,omitempty"` // the origins that the session tracked, where it does
 }
 
 // Example is one training record, tied to the trace, the clause and the path of the tree that it teaches.

@@ -81,12 +81,24 @@ type Session struct {
 	Would     []proviso.Verdict   `json:"would,omitempty"`
 	Notes     proviso.Diagnostics `json:"notes,omitempty"`
 	Trace     *proviso.Trace      `json:"trace,omitempty"`
+	// NearMisses are calls that were made without the check that should have come first. Obligations are what rules at the end of the session found.
+	NearMisses  []NearMiss   `json:"near_misses,omitempty"`
+	Obligations []Obligation `json:"obligations,omitempty"`
+}
+
+// Obligation is what a rule at session_end says about a session: what had to be done before its end was, or was not. A recording that breaks off has none.
+type Obligation struct {
+	Rule    string           `json:"rule"`
+	Clauses []proviso.Clause `json:"clauses,omitempty"`
+	Status  proviso.Status   `json:"status"`
+	Cause   []proviso.Cause  `json:"cause,omitempty"` // of what is not satisfied
 }
 
 // ClauseTotal counts the sessions by the status of one clause.
 type ClauseTotal struct {
 	Clause proviso.Clause `json:"clause"`
 	Counts
+	NearMisses int `json:"near_misses,omitempty"`
 }
 
 // Counts is a number per status.
@@ -121,6 +133,8 @@ type Totals struct {
 	Events    int `json:"events"`
 	Calls     int `json:"calls"`
 	Counts
+	NearMisses int `json:"near_misses,omitempty"` // calls made without a check that should have come first; those with a wrong value seen later are left out
+	Missed     int `json:"missed,omitempty"`      // obligations that were not met
 }
 
 // Status is the worst status of any session.
@@ -300,9 +314,9 @@ func (r *run) report(files int) *Report {
 	r.diags.Sort()
 	rep := &Report{Policy: r.cfg.Policy.Digest(), Uncited: r.frame.uncited, Diagnostics: r.diags}
 	rep.Totals.Files = files
-	counts := map[string]*Counts{}
+	counts := map[string]*ClauseTotal{}
 	for _, c := range r.frame.clauses {
-		counts[c.ID] = &Counts{}
+		counts[c.ID] = &ClauseTotal{Clause: c}
 	}
 	for _, n := range r.done {
 		s := n.Session
@@ -317,10 +331,26 @@ func (r *run) report(files int) *Report {
 		for _, v := range s.Verdicts {
 			counts[v.Clause.ID].add(v.Status)
 		}
+		for _, m := range s.NearMisses {
+			if m.Kind == WrongLate {
+				continue
+			}
+			rep.Totals.NearMisses++
+			for _, c := range m.Clauses {
+				if n := counts[c.ID]; n != nil {
+					n.NearMisses++
+				}
+			}
+		}
+		for _, o := range s.Obligations {
+			if o.Status == proviso.Violated {
+				rep.Totals.Missed++
+			}
+		}
 	}
 	for _, c := range r.frame.clauses {
-		if n := counts[c.ID]; *n != (Counts{}) {
-			rep.Clauses = append(rep.Clauses, ClauseTotal{c, *n})
+		if n := counts[c.ID]; n.Counts != (Counts{}) {
+			rep.Clauses = append(rep.Clauses, *n)
 		}
 	}
 	return rep

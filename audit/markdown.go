@@ -20,6 +20,9 @@ func renderMarkdown(w io.Writer, r *Report) error {
 	var b bytes.Buffer
 	t := r.Totals
 	fmt.Fprintf(&b, "## Audit: %s\n\n%s with %s: %d violated, %d error, %d unknown, %d satisfied, %d dormant.\n", r.Status(), plural(t.Sessions, "session"), plural(t.Events, "event"), t.Violated, t.Errors, t.Unknown, t.Satisfied, t.Dormant)
+	if more := t.beside(); more != "" {
+		fmt.Fprintf(&b, "Besides: %s.\n", more)
+	}
 	_ = findings(r, func(s *Session, v *proviso.Verdict, e *proviso.Evidence) error {
 		fmt.Fprintf(&b, "\n- **%s** %s in session %s (%s), %s\n", v.Status, code(v.Clause.ID), code(s.Session), code(s.Source), place(e))
 		if v.Clause.Text != "" {
@@ -33,6 +36,12 @@ func renderMarkdown(w io.Writer, r *Report) error {
 		}
 		return nil
 	})
+	for i := range r.Sessions {
+		for j := range r.Sessions[i].NearMisses {
+			m := &r.Sessions[i].NearMisses[j]
+			fmt.Fprintf(&b, "\n- **%s** in session %s: %s\n", m.label(), code(r.Sessions[i].Session), code(oneLine(m.text())))
+		}
+	}
 	fmt.Fprint(&b, "\n| clause | violated | error | unknown | satisfied | dormant |\n|---|--:|--:|--:|--:|--:|\n")
 	for _, c := range r.Clauses {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", strings.ReplaceAll(code(c.Clause.ID), "|", `\|`), c.Violated, c.Errors, c.Unknown, c.Satisfied, c.Dormant)

@@ -29,6 +29,9 @@ type player struct {
 	state *session.State
 	talk  transcript
 	sheet sheet
+	heard heard
+	nears nears
+	seq   uint64 // of the recording's last event
 	out   Session
 	trace *proviso.Trace
 	ended bool // the recording shows the end, or cannot show it
@@ -182,8 +185,19 @@ func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
 	in := p.state.Bind(ev)
 	view := p.state.View(in)
 	p.talk.Consent, view.Consent = view.Consent, &p.talk
+	if len(p.nears.open) > 0 {
+		p.nears.look(p.frame.policy, view.Facts, p.seq)
+	}
+	p.seq = seq
+	if a := approvalOf(rec); a != nil {
+		view.Approved = a.Rules
+	}
 	d := p.frame.policy.Decide(in, view)
-	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec)})
+	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec), heard: &p.heard, approval: approvalOf(rec)})
+	if d.Outcome == proviso.NeedInfo && ev.Point == proviso.ToolCallPoint && !prevented(rec) {
+		p.nears.note(p.state, in, &d, seq)
+	}
+	p.heard.hear(seq, ev)
 	out := p.state.RecordExecuted(in, d)
 	if prevented(rec) && ev.Point == proviso.ToolCallPoint {
 		out.Phase, out.Stale = proviso.Denied, nil
@@ -197,6 +211,15 @@ func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
 	if p.trace != nil {
 		p.trace.Records = append(p.trace.Records, out)
 	}
+}
+
+// approvalOf is the approval that released a recorded call, nil where none did.
+// It counts whatever policy it was given under: the person saw this very call, and it satisfies only the rules that it names.
+func approvalOf(rec *proviso.Record) *proviso.ApprovalUse {
+	if rec == nil || rec.Phase != proviso.Released {
+		return nil
+	}
+	return rec.Approval
 }
 
 // prevented reports whether a guard stopped what was recorded, so that it did not happen.
@@ -215,6 +238,7 @@ func (p *player) finish() Session {
 	if !p.ended {
 		p.step(&proviso.Event{Time: p.last, Point: proviso.SessionEnd, Body: &proviso.Lifecycle{Kind: "end"}}, nil)
 	}
+	p.out.NearMisses, p.out.Obligations = p.nears.found, p.sheet.obligations
 	p.out.Verdicts, p.out.Would = p.sheet.verdicts(p.out.Session)
 	for _, v := range p.out.Verdicts {
 		p.out.Status = max(p.out.Status, v.Status)

@@ -29,6 +29,9 @@ func renderPretty(w io.Writer, r *Report) error {
 	}
 	t := r.Totals
 	fmt.Fprintf(&b, "%s, %s, %s, %s\n", plural(t.Sessions, "session"), plural(t.Events, "event"), plural(t.Calls, "call"), plural(t.Files, "file"))
+	if more := t.beside(); more != "" {
+		fmt.Fprintln(&b, more)
+	}
 	fmt.Fprintf(&b, "%d violated, %d error, %d unknown, %d satisfied, %d dormant\n", t.Violated, t.Errors, t.Unknown, t.Satisfied, t.Dormant)
 	if n := len(r.Uncited); n > 0 {
 		fmt.Fprintf(&b, "%s of the policy cited by no rule: nothing is said about them\n", plural(n, "clause"))
@@ -38,7 +41,7 @@ func renderPretty(w io.Writer, r *Report) error {
 }
 
 func prettySession(b *bytes.Buffer, s *Session) {
-	if s.Status <= proviso.Satisfied && len(s.Notes) == 0 && len(s.Would) == 0 {
+	if s.Status <= proviso.Satisfied && len(s.Notes)+len(s.Would)+len(s.NearMisses) == 0 {
 		return
 	}
 	where := s.Source
@@ -55,6 +58,12 @@ func prettySession(b *bytes.Buffer, s *Session) {
 				prettyVerdict(b, list.would, v)
 			}
 		}
+	}
+	for j := range s.NearMisses {
+		m := &s.NearMisses[j]
+		fmt.Fprintf(b, "  %s  %s\n", m.label(), clip(strings.Join(ids(m.Clauses), ", "), 60))
+		fmt.Fprintln(b, wrap(m.text(), "    ", columns))
+		fmt.Fprintln(b, wrap(oneLine(m.Quote), "      > ", columns))
 	}
 	for _, d := range s.Notes {
 		fmt.Fprintln(b, wrap(oneLine(d.Severity.String()+": "+d.Error()), "  ", columns))

@@ -31,7 +31,49 @@ func because(e *proviso.Evidence) []string {
 		}
 		out = append(out, line)
 	}
+	for _, s := range e.From {
+		out = append(out, brought(s))
+	}
 	return out
+}
+
+// brought tells who brought a value in.
+func brought(s proviso.Source) string {
+	line := fmt.Sprintf("%s: %q comes from the %s", s.Path, s.Value, strings.Replace(s.By, "tool:", "tool ", 1))
+	if s.Seq > 0 {
+		line += fmt.Sprintf(" (event %d)", s.Seq)
+	} else {
+		line += " itself"
+	}
+	return line
+}
+
+// nearMisses tells in one sentence what was left out before a call.
+var nearMisses = map[NearMissKind]string{
+	Unchecked:   "%s was never looked up",
+	CheckedLate: "%s was looked up only afterwards, at event %d, and would have allowed it",
+	WrongLate:   "%s was looked up only afterwards, at event %d, and would not have allowed it",
+}
+
+// label names the kind of a near miss; one whose value turned out to be wrong is none.
+func (m *NearMiss) label() string {
+	if m.Kind == WrongLate {
+		return "late check"
+	}
+	return "near miss"
+}
+
+// text tells a near miss.
+func (m *NearMiss) text() string {
+	what := []any{strings.Join(m.Missing, ", ")}
+	if m.Late > 0 {
+		what = append(what, m.Late)
+	}
+	s := fmt.Sprintf("event %d, %s was called before its check: ", m.Seq, m.Tool) + fmt.Sprintf(nearMisses[m.Kind], what...)
+	if m.Hint != "" && m.Kind == Unchecked {
+		s += "; " + m.Hint
+	}
+	return s
 }
 
 // statement tells a finding in one sentence.
@@ -96,4 +138,26 @@ func plural(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+func ids(clauses []proviso.Clause) []string {
+	var out []string
+	for _, c := range clauses {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+// beside tells what was found beside the verdicts, empty where there is nothing.
+func (t Totals) beside() string {
+	var parts []string
+	if t.NearMisses == 1 {
+		parts = append(parts, "1 near miss")
+	} else if t.NearMisses > 1 {
+		parts = append(parts, fmt.Sprintf("%d near misses", t.NearMisses))
+	}
+	if t.Missed > 0 {
+		parts = append(parts, plural(t.Missed, "obligation")+" not met")
+	}
+	return strings.Join(parts, ", ")
 }

@@ -34,8 +34,9 @@ type event struct {
 }
 
 type ruleInfo struct {
-	number  int
-	clauses []int
+	number    int
+	clauses   []int
+	escalates bool
 }
 
 // The ids of the pseudo clauses, for what decides without a rule of the pack, as policy names it.
@@ -73,7 +74,7 @@ func newFrame(p *policy.Policy) *frame {
 	}
 	f.real = len(f.clauses)
 	for n, r := range infos {
-		info := &ruleInfo{number: n}
+		info := &ruleInfo{number: n, escalates: r.Outcome == proviso.Escalate}
 		for _, c := range r.Clauses {
 			info.clauses = append(info.clauses, f.add(c))
 		}
@@ -121,6 +122,8 @@ type sheet struct {
 	now   []tally // by clause
 	would []tally // of rules in audit mode
 	seen  []bool  // by rule: it applied and held at least once
+
+	obligations []Obligation
 }
 
 type tally struct {
@@ -140,12 +143,14 @@ type step struct {
 	decision  *proviso.Decision
 	seq       uint64
 	prevented bool
+	heard     *heard
+	approval  *proviso.ApprovalUse
 }
 
 // look takes down what a step shows. A step that nothing stopped shows nothing new once every rule that speaks of it has been seen to hold.
 func (s *sheet) look(st step) {
 	d := st.decision
-	if d.Outcome == proviso.Allow && len(d.Reasons)+len(d.Edits)+len(d.Notices)+len(d.Errors) == 0 && s.known(st.in) {
+	if st.approval == nil && d.Outcome == proviso.Allow && len(d.Reasons)+len(d.Edits)+len(d.Notices)+len(d.Errors) == 0 && s.known(st.in) {
 		return
 	}
 	if st.in.Fault != nil {
@@ -161,11 +166,13 @@ func (s *sheet) look(st step) {
 			s.take(st, "edits", proviso.Errored, pack.Enforce, nil)
 		}
 	}
+	s.approved(st)
 	for _, r := range s.frame.policy.Explain(st.in, st.view) {
 		status, ok := statusOf(r, edits[r.Rule])
 		if !ok {
 			continue
 		}
+		s.oblige(st, r, status)
 		if status == proviso.Satisfied {
 			s.seen[s.frame.rules[r.Rule].number] = true
 		}
@@ -176,6 +183,9 @@ func (s *sheet) look(st step) {
 // known reports whether all rules that speak of the event have been seen to hold.
 func (s *sheet) known(in *policy.Input) bool {
 	e := event{point: in.Event.Point}
+	if e.point == proviso.SessionEnd && len(s.frame.byEvent[e]) > 0 {
+		return false // every obligation is told
+	}
 	for _, tool := range [...]string{"", in.Tool()} {
 		e.tool = tool
 		for _, n := range s.frame.byEvent[e] {
@@ -207,6 +217,41 @@ func statusOf(r policy.RuleState, edits bool) (status proviso.Status, ok bool) {
 	return proviso.Undetermined, r.Holds != proviso.True
 }
 
+// approved satisfies the clauses of the rules that a person approved the call under.
+func (s *sheet) approved(st step) {
+	if st.approval == nil {
+		return
+	}
+	for _, rule := range st.approval.Rules {
+		if info := s.frame.rules[rule]; info != nil && info.escalates {
+			s.take(st, rule, proviso.Satisfied, pack.Enforce, []proviso.Cause{{Expr: "approved by " + st.approval.By + " (approval " + st.approval.ID + ")", Value: "true"}})
+		}
+	}
+}
+
+// oblige takes down what a rule at the end of a session found.
+func (s *sheet) oblige(st step, r policy.RuleState, status proviso.Status) {
+	if st.in.Event.Point != proviso.SessionEnd || r.Mode != pack.Enforce {
+		return
+	}
+	o := Obligation{Rule: r.Rule, Status: status}
+	for _, n := range s.frame.rules[r.Rule].clauses {
+		o.Clauses = append(o.Clauses, s.frame.clauses[n])
+	}
+	if status > proviso.Satisfied {
+		o.Cause = plain(r.Causes, st.decision.Errors)
+	}
+	s.obligations = append(s.obligations, o)
+}
+
+// from says who brought in what decided, where it was more than satisfied.
+func (st step) from(status proviso.Status, causes []proviso.Cause) []proviso.Source {
+	if status <= proviso.Satisfied {
+		return nil
+	}
+	return st.heard.brought(causes, st.view.Origins)
+}
+
 // take adds the status that a rule gives its clauses.
 func (s *sheet) take(st step, rule string, status proviso.Status, mode pack.Mode, causes []proviso.Cause) {
 	if st.prevented {
@@ -225,7 +270,7 @@ func (s *sheet) take(st step, rule string, status proviso.Status, mode pack.Mode
 		if !t.room(status) {
 			continue
 		}
-		t.keep(proviso.Evidence{Seq: st.seq, Point: st.in.Event.Point, Status: status, Rule: rule, Tool: st.in.Tool(), Quote: quote(st.in, causes), Cause: plain(causes, st.decision.Errors)})
+		t.keep(proviso.Evidence{Seq: st.seq, Point: st.in.Event.Point, Status: status, Rule: rule, Tool: st.in.Tool(), Quote: quote(st.in, causes), Cause: plain(causes, st.decision.Errors), From: st.from(status, causes)})
 	}
 }
 
