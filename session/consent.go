@@ -167,9 +167,17 @@ func (t *talk) Confirmed(in *policy.Input) proviso.Tri {
 	}
 	args := t.rules.KeyArguments(in)
 	names, terms := proposalOf(in, args), fold(termsOf(args))
+	// Words speak of the key arguments only: what they allowed is used up by any call with the same ones.
+	spent := t.used[spokenKey(in, terms)]
 	state, proposed, spoke := proviso.Unknown, false, proviso.User
 	for i := range kept {
 		m := &kept[i]
+		if m.seq <= spent {
+			if m.role == proviso.User && slices.Contains(m.confirms, in.Hash) {
+				state = proviso.True
+			}
+			continue
+		}
 		switch m.role {
 		case proviso.Assistant:
 			if spoke == proviso.User {
@@ -189,6 +197,14 @@ func (t *talk) Confirmed(in *policy.Input) proviso.Tri {
 		spoke = m.role
 	}
 	return state
+}
+
+// spokenKey names what words can say of a call: the tool and its key arguments.
+func spokenKey(in *policy.Input, terms string) string { return in.Tool() + "\x00" + terms }
+
+// spoken is the key under which the release of a call is remembered beside its hash.
+func (t *talk) spoken(in *policy.Input) string {
+	return spokenKey(in, fold(termsOf(t.rules.KeyArguments(in))))
 }
 
 // after is the number of the first kept message behind event seq.

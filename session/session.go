@@ -342,7 +342,7 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	for _, k := range stale {
 		s.facts.spoil(k, s.seq)
 	}
-	s.talk.spend(s.seq, in.Hash, sent.Hash)
+	s.talk.spend(s.seq, in.Hash, sent.Hash, s.talk.spoken(in), s.talk.spoken(sent))
 	s.move(sent)
 }
 
