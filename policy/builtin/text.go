@@ -156,21 +156,27 @@ func words(s string) ([]string, error) {
 var errNothing = errors.New("what is searched for has no letter or digit that can be found")
 
 func hasWord(s, search string) (bool, error) {
-	have, err := words(s)
+	have, err := inWords(s)
 	if err != nil {
 		return false, err
 	}
-	want, err := words(search)
+	want, err := inWords(search)
 	if err != nil {
 		return false, err
 	}
-	if len(want) == 0 {
+	if want == wordMark+wordMark {
 		return false, errNothing
 	}
-	// Joined with a mark that no word has, so that a run of words is a substring.
-	const mark = "\x00"
-	join := func(w []string) string { return mark + strings.Join(w, mark) + mark }
-	return strings.Contains(join(have), join(want)), nil
+	return strings.Contains(have, want), nil
+}
+
+// wordMark stands between words where they are joined; no word has it.
+const wordMark = "\x00"
+
+// inWords joins the words of a text with marks, so that a run of words of one text is a substring of another.
+func inWords(s string) (string, error) {
+	w, err := words(s)
+	return wordMark + strings.Join(w, wordMark) + wordMark, err
 }
 
 func containsAny(s string, passages []string) (bool, error) {
