@@ -130,6 +130,13 @@ func part(r *proviso.Record) (open *proviso.Record, secret *content) {
 	return &c, secret
 }
 
+// Bare returns a copy of a record without what a redaction takes out.
+func Bare(r *proviso.Record) proviso.Record {
+	open, _ := part(r)
+	open.Redacted = true
+	return *cloneRecord(open)
+}
+
 // bare is a body without its content: what is left of it names what was called, not what was said.
 func bare(b proviso.Body) proviso.Body {
 	switch b := b.(type) {

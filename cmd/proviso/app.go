@@ -50,6 +50,7 @@ type commands struct {
 	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
 	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
 	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
+	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint."`
 
 	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`

@@ -21,6 +21,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: false,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"sql":   sql,
 		},
 		Setup: func(e *testscript.Env) error {
 			airline, err := filepath.Abs(filepath.Join("..", "..", "examples", "airline"))

@@ -14,18 +14,20 @@ import (
 	"github.com/proviso-dev/proviso/audit"
 	"github.com/proviso-dev/proviso/examples"
 	"github.com/proviso-dev/proviso/guard"
-	"github.com/proviso-dev/proviso/journal"
+	"github.com/proviso-dev/proviso/journal/sqlite"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // tryCmd is `proviso try`.
-type tryCmd struct{}
+type tryCmd struct {
+	Journal string `help:"Keep the journal of the story in this file." placeholder:"FILE"`
+}
 
 // Help is the long help of the command.
 func (tryCmd) Help() string {
-	return `Plays a story on the airline example that is part of this program: an agent tries what the policy forbids, is denied with the clause quoted, follows the hint, and what it does then is allowed. After that recorded conversations are audited. Needs no key, no network and no files.`
+	return `Plays a story on the airline example that is part of this program: an agent tries what the policy forbids, is denied with the clause quoted, follows the hint, and what it does then is allowed. After that recorded conversations are audited, and the journal of the story is verified, and again with one record forged. Needs no key, no network and no files.`
 }
 
 // The story is a case of the pack, so that it is also a test.
@@ -35,7 +37,7 @@ const (
 )
 
 // Run plays.
-func (tryCmd) Run(a *app) error {
+func (c tryCmd) Run(a *app) error {
 	if err := a.plainOnly(); err != nil {
 		return err
 	}
@@ -48,6 +50,11 @@ func (tryCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	end, err := t.keep(c.Journal)
+	if err != nil {
+		return err
+	}
+	defer end()
 	t.opening()
 	if err := t.play(story); err != nil {
 		return err
@@ -56,10 +63,15 @@ func (tryCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	sound, forged, err := t.verified()
+	if err != nil {
+		return err
+	}
 	if t.plain {
-		return a.printJSON(map[string]any{"story": t.records, "audit": rep})
+		return a.printJSON(map[string]any{"story": t.records, "audit": rep, "journal": sound, "forged": forged})
 	}
 	t.table(rep)
+	t.proof(sound, forged)
 	t.next()
 	if _, err := fmt.Fprint(a.stdout, t.b.String()); err != nil {
 		return unwritable("standard output", err)
@@ -87,6 +99,7 @@ type tale struct {
 	plain   bool
 	b       strings.Builder
 	guard   guard.Guard
+	journal *sqlite.Store
 	now     time.Time
 	records []proviso.Record
 }
@@ -125,7 +138,7 @@ func (t *tale) under(label, text string, codes ...string) {
 // play brings the events of the case to the guard, one after the other, as a door would. A decision other than the one the case wants ends it: then the binary is not what its tests saw.
 func (t *tale) play(c pack.Case) error {
 	t.now = c.Now
-	t.guard = guard.Guard{Policy: t.policy, Journal: &journal.Memory{}, Clock: func() time.Time { return t.now }}
+	t.guard = guard.Guard{Policy: t.policy, Journal: t.journal, Clock: func() time.Time { return t.now }}
 	if _, err := t.do("", proviso.SessionStart, &proviso.Lifecycle{Kind: "start"}, nil); err != nil {
 		return err
 	}
@@ -327,11 +340,12 @@ func number(n int) string {
 }
 
 func (t *tale) next() {
-	t.heading("3  Next")
+	t.heading("4  Next")
 	for _, l := range [][2]string{
 		{"proviso init mypack", "a pack of four clauses to make your own"},
 		{"proviso check mypack", "lay-out, lint, compile, cases"},
 		{"proviso audit -p mypack FILES", "your agent's recorded conversations"},
+		{"proviso log verify JOURNAL", "that nobody has changed what was written"},
 	} {
 		fmt.Fprintf(&t.b, "  %s%s\n", t.style.paint(pad(l[0], 34), bold, cyan), l[1])
 	}

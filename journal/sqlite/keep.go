@@ -216,38 +216,58 @@ func snapshotFinding(session string, seq uint64) journal.Finding {
 }
 
 // Checkpoint states the tips of all sessions, signs that, keeps it in the store and returns it; keep a copy of its text away from the store.
-// Everything that was enqueued before is part of it.
+// Everything that was enqueued before is part of it. It may be called on a store that was opened for reading, beside whoever writes: a checkpoint is part of no chain that the writer holds.
 func (s *Store) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
-	var c *journal.Checkpoint
-	err := s.do(ctx, "checkpoint", func(ctx context.Context, w *writer) error {
-		c = &journal.Checkpoint{Store: s.id, At: s.opt.Clock(), Number: 1}
-		var at int64
-		var before []byte
-		err := w.conn.QueryRowContext(ctx, "SELECT n, text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&at, &before)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if err == nil {
-			c.Number, c.Prev = uint64(at)+1, journal.HashOf(before)
-		}
-		if c.Acts, err = actsTip(ctx, w.conn); err != nil {
-			return err
-		}
-		rows, err := w.conn.QueryContext(ctx, "SELECT session, max(seq), hash FROM records GROUP BY session ORDER BY session")
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		if err := errors.Join(c.Sign(key, tips(rows)), rows.Err()); err != nil {
-			return err
-		}
-		rows.Close()
-		return w.exec(ctx, "INSERT INTO checkpoints VALUES (?, ?)", int64(c.Number), c.Text)
-	})
+	if err := s.settled(ctx); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=trusted_schema(0)"))
+	if err != nil {
+		return nil, failure("checkpoint", err)
+	}
+	defer db.Close()
+	c, err := s.checkpoint(ctx, db, key)
+	if err != nil {
+		return nil, failure("checkpoint", err)
+	}
+	if s.write == nil {
+		// Whoever copies the file next should find the checkpoint in it; where a writer is at work it will move it there itself.
+		db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	}
+	return c, nil
+}
+
+func (s *Store) checkpoint(ctx context.Context, db *sql.DB, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	defer tx.Rollback()
+	c := &journal.Checkpoint{Store: s.id, At: s.opt.Clock(), Number: 1}
+	var at int64
+	var before []byte
+	err = tx.QueryRowContext(ctx, "SELECT n, text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&at, &before)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	if err == nil {
+		c.Number, c.Prev = uint64(at)+1, journal.HashOf(before)
+	}
+	if c.Acts, err = actsTip(ctx, tx); err != nil {
+		return nil, err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT session, max(seq), hash FROM records GROUP BY session ORDER BY session")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	if err := errors.Join(c.Sign(key, tips(rows)), rows.Err()); err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO checkpoints VALUES (?, ?)", int64(c.Number), c.Text); err != nil {
+		return nil, err
+	}
+	return c, tx.Commit()
 }
 
 func tips(rows *sql.Rows) iter.Seq2[string, journal.Tip] {

@@ -43,7 +43,7 @@ func (s *Store) Read(ctx context.Context, session string, from uint64) iter.Seq2
 		from := max(from, 1)
 		var prev journal.Hash
 		linked := from == 1
-		for e, err := range s.session(ctx, session, from) {
+		for e, err := range s.Chain(ctx, session, from) {
 			var r proviso.Record
 			switch {
 			case err != nil:
@@ -65,8 +65,8 @@ func (s *Store) Read(ctx context.Context, session string, from uint64) iter.Seq2
 	}
 }
 
-// session yields the entries of a session in order.
-func (s *Store) session(ctx context.Context, session string, from uint64) iter.Seq2[*journal.Entry, error] {
+// Chain yields the records of a session as they are kept, from a number on, in order. Nothing is checked, and what stands in line is not waited for.
+func (s *Store) Chain(ctx context.Context, session string, from uint64) iter.Seq2[*journal.Entry, error] {
 	return s.pages(ctx, func(at int64) (*sql.Rows, error) {
 		if at == 0 {
 			at = int64(from) - 1
@@ -178,7 +178,7 @@ func (s *Store) ids(ctx context.Context, after string) (ids []string, err error)
 	return ids, rows.Err()
 }
 
-// Entries yields records as they are kept, in the order in which they were appended, from the one behind number after of that order; the numbers are those that LastEntries gives.
+// Entries yields records as they are kept, in the order in which they were appended, from the one behind number after of that order; Position gives such numbers.
 // With texts, only entries whose head contains all of them are read, which is much faster than looking into each.
 // Nothing is checked; an entry that does not fit its hashes comes as it is.
 func (s *Store) Entries(ctx context.Context, after int64, texts ...string) iter.Seq2[*journal.Entry, error] {

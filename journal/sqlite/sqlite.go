@@ -211,13 +211,13 @@ func (s *Store) Close() error {
 	return s.err
 }
 
-// release closes whatever is open. The lock goes last.
+// release closes whatever is open. The writer goes after the readers, because the last one to go moves the write-ahead log into the file, and only it can; the lock goes last of all.
 func (s *Store) release() {
-	if s.write != nil {
-		s.write.close()
-	}
 	if s.read != nil {
 		s.read.Close()
+	}
+	if s.write != nil {
+		s.write.close()
 	}
 	if s.lock != nil {
 		s.lock.Close()

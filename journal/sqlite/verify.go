@@ -49,7 +49,7 @@ func (s *Store) verifyFile(ctx context.Context, v *journal.Verifier) error {
 	if !slices.Equal(texts, schema) {
 		v.Damaged(s.path, "the file holds other tables, triggers or views than a journal has")
 	}
-	texts, err = column(ctx, s.read, "SELECT integrity_check FROM pragma_integrity_check(20)")
+	texts, err = column(ctx, s.read, "PRAGMA integrity_check(20)")
 	for _, text := range texts {
 		if text != "ok" {
 			v.Damaged(s.path, "the file is damaged: "+text)

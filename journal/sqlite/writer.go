@@ -122,7 +122,13 @@ func (w *writer) exec(ctx context.Context, q string, args ...any) error {
 	return err
 }
 
+// close releases the connection. Statements that stay open would keep SQLite from closing it.
 func (w *writer) close() {
+	for _, st := range []*sql.Stmt{w.insert, w.last} {
+		if st != nil {
+			st.Close()
+		}
+	}
 	if w.conn != nil {
 		w.conn.Close()
 	}
