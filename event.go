@@ -140,11 +140,13 @@ type ModelResponse struct {
 // Lifecycle marks a change of the session itself.
 // Kind is "start", "end", "handoff" (Name is the agent or scope entered), "return" (the top scope is left) or "idle".
 // User is the authenticated user, where the door knows one, and Attributes holds further session variables that the pack declares; both count from "start".
+// Labels are those of the session that handed the work over, at the "start" of one that goes on with it: values found nowhere have them as well.
 type Lifecycle struct {
 	Kind       string         `json:"kind"`
 	Name       string         `json:"name,omitempty"`
 	User       string         `json:"user,omitempty"`
 	Attributes map[string]any `json:"attributes,omitempty"`
+	Labels     []string       `json:"labels,omitempty"`
 }
 
 func (*Message) body()       {}

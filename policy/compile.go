@@ -49,6 +49,7 @@ type compiler struct {
 	toolNames []string
 	functions []string
 	queryKeys map[string]int
+	known     map[string]bool // every label that a source can have; at.* stands for any field
 	fresh     int64
 	factPacks map[string]pack.Fact
 	scoped    map[string][]string // rule id → scopes
@@ -82,6 +83,7 @@ func (c *compiler) run() {
 	}
 	c.prov = &schema.Provider{Provider: reg, Structs: c.shaper.Structs}
 	c.tools()
+	c.labels()
 	c.sessionShape()
 	c.tables()
 	c.declareFacts()

@@ -15,6 +15,7 @@ import (
 	"cel.dev/cel-go/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 )
@@ -80,7 +81,7 @@ func (u *unit) expressionWith(t pack.Text, doubles map[int64]bool) (*checked, bo
 	out, iss := u.env().Check(parsed)
 	if iss.Err() == nil {
 		x.ast = out.NativeRep()
-		return x, u.checkFilters(x)
+		return x, u.checkFilters(x) && u.checkLabels(x)
 	}
 	// A literal that was written 2 beside a number is meant as 2.0: mark it and check again.
 	again := false
@@ -405,8 +406,12 @@ func (u *unit) takeHistory(x *checked, root ast.Expr) bool {
 			ok = u.takeZone(x, e)
 			return
 		}
-		if call.FunctionName() == "origin" && len(call.Args()) == 1 {
-			e.SetKindCase(factory.NewCall(e.ID(), "@origin", factory.NewIdent(u.fresh(x, e), "@frame"), call.Args()[0]))
+		if taken, problem := builtin.TakeOrigin(factory, e, "@frame", func() int64 { return u.fresh(x, e) }); taken {
+			u.c.p.tracks = true
+			if problem != "" {
+				u.c.diag(u.position(x, e.ID(), nil), codeType, call.FunctionName()+": "+problem, "the precisions are 'value', 'context' and 'session'")
+				ok = false
+			}
 			return
 		}
 		f, isPast := pastFunctions[call.FunctionName()]

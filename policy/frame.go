@@ -409,11 +409,15 @@ func (f *frame) past(q int, values []any) Past {
 	return f.v.History.Past(q, values, f.now)
 }
 
-func (f *frame) origins(v any) ([]string, error) {
-	if f.v.Origins == nil {
+// Trace asks the session for the labels of a value; it makes a frame a builtin.Tracer.
+func (f *frame) Trace(v celref.Val, how builtin.Precision) ([]string, error) {
+	switch {
+	case f.v.Origins == nil:
 		return nil, errOrigins
+	case how == builtin.OriginEvery:
+		return f.v.Origins.Every(native(v)), nil
 	}
-	return f.v.Origins.Of(v), nil
+	return f.v.Origins.Of(native(v), how), nil
 }
 
 // never is what last() is where no call matches, and forever what since() is.
@@ -461,7 +465,7 @@ func frameOptions() []cel.EnvOption {
 				return value(f, f.past(int(args[1].(types.Int)), values))
 			})))
 	}
-	return []cel.EnvOption{
+	return append([]cel.EnvOption{
 		cel.Variable("@frame", frameCELType),
 		past("@called", cel.BoolType, func(_ *frame, p Past) celref.Val { return types.Bool(p.Count > 0) }),
 		past("@count", cel.IntType, func(_ *frame, p Past) celref.Val { return types.Int(p.Count) }),
@@ -488,15 +492,7 @@ func frameOptions() []cel.EnvOption {
 				_, offset := at.In(loc).Zone()
 				return types.Timestamp{Time: at.UTC().Add(time.Duration(offset) * time.Second)}
 			}))),
-		cel.Function("@origin", cel.Overload("origin_value", []*cel.Type{frameCELType, cel.DynType}, cel.ListType(cel.StringType),
-			cel.BinaryBinding(func(fv, v celref.Val) celref.Val {
-				labels, err := fv.(*frame).origins(native(v))
-				if err != nil {
-					return types.WrapErr(err)
-				}
-				return types.NewStringList(types.DefaultTypeAdapter, labels)
-			}))),
-	}
+	}, builtin.OriginOptions(frameCELType)...)
 }
 
 var frameCELType = cel.OpaqueType("proviso.call")

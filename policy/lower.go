@@ -536,6 +536,7 @@ func (u *unit) atom(x *checked, e ast.Expr, text string) (int, bool) {
 		}
 		a.inputs = u.inputs(x, e, nil, map[string]bool{})
 		a.confirm = mentionsCall(e, "confirmed")
+		u.c.p.consents = u.c.p.consents || a.confirm
 	}
 	a.slots = slotsBelow(e)
 	i := len(u.prog.atoms)

@@ -36,6 +36,9 @@ type Policy struct {
 	outcome   map[proviso.Point]proviso.Outcome
 	onError   map[proviso.Point]bool
 	atomic    bool
+	traced    []string // labels that conditions name
+	tracks    bool     // a condition asks for an origin
+	consents  bool     // a condition asks confirmed(call)
 	frames    sync.Pool
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -58,9 +59,13 @@ type Past struct {
 	Last  time.Time
 }
 
-// Origins tells where a value came from: "user", "system", "tool:NAME", and the labels of the pack. The slice is sorted.
+// Origins tells where a value came from by labels: "user", "system", "tool:NAME", "tool:NAME.FIELD" and those of the pack; "assistant" for what was found nowhere.
+// The slices are sorted and shared, and must not be changed. The value is one that conditions compute with, lists and maps included.
 type Origins interface {
-	Of(value any) []string
+	// Of returns the labels of every source that a part of the value may come from: more of them where it is not certain.
+	Of(value any, by builtin.Precision) []string
+	// Every returns the labels that each part of the value is known to have: fewer of them where it is not certain.
+	Every(value any) []string
 }
 
 // Answers holds the answers to judged questions. about are the values that the question is asked about; an answer given for other values does not count.

@@ -22,6 +22,12 @@ type Rules interface {
 	Observe(in *policy.Input) []proviso.FactValue
 	Spoils(in *policy.Input) []proviso.FactKey
 	KeyArguments(in *policy.Input) map[string][]any
+	// Traced lists the labels that conditions name, and tells whether any condition asks for an origin; SourceLabels is what the packs call a source, LabelNames all that they call any.
+	Traced() (labels []string, tracks bool)
+	SourceLabels(source string) []string
+	LabelNames() []string
+	// AsksConsent reports whether a condition asks confirmed(call).
+	AsksConsent() bool
 	ScopeMoves(in *policy.Input, top string) (push []string, pop bool)
 }
 

@@ -122,6 +122,20 @@ func (script) KeyArguments(in *policy.Input) map[string][]any {
 	return out
 }
 
+// Fields named secret are private, and so is everything that get_user answers.
+func (script) SourceLabels(source string) []string {
+	if strings.HasSuffix(source, ".secret") || strings.HasPrefix(source, "tool:get_user") {
+		return []string{"private"}
+	}
+	return nil
+}
+
+func (script) LabelNames() []string { return []string{"private"} }
+func (script) Traced() (labels []string, _ bool) {
+	return []string{"private", "tool:wide.k7", "user"}, true
+}
+func (script) AsksConsent() bool { return true }
+
 func (script) ScopeMoves(in *policy.Input, top string) (push []string, pop bool) {
 	if l, ok := in.Event.Body.(*proviso.Lifecycle); ok {
 		if l.Kind == "handoff" {

@@ -40,6 +40,7 @@ type State struct {
 	talk    talk
 	answers answers
 	known   transcript
+	origins origins
 	changed bool // a client resent a transcript whose prefix differs; the next record says so
 	fault   *proviso.Fault
 
@@ -54,6 +55,7 @@ func New(rules Rules, id string) *State {
 	s.past.init(rules.Queries())
 	s.talk.rules = rules
 	s.answers.talk = &s.talk
+	s.origins.init(rules, &s.talk)
 	return s
 }
 
@@ -62,7 +64,7 @@ func New(rules Rules, id string) *State {
 func (s *State) Child(id, agent string) *State {
 	c := New(s.rules, id)
 	c.agents = append([]string{agent}, s.agents...)
-	c.parent = &proviso.Lifecycle{User: s.vars["user"].(string), Attributes: map[string]any{}}
+	c.parent = &proviso.Lifecycle{Labels: s.origins.context, User: s.vars["user"].(string), Attributes: map[string]any{}}
 	for k, v := range s.vars {
 		if !builtinVar[k] {
 			c.parent.Attributes[k] = v
@@ -129,7 +131,7 @@ func (s *State) Bind(ev *proviso.Event) *policy.Input {
 // complete fills in what an event of this session inherits.
 func (s *State) complete(ev *proviso.Event) *proviso.Event {
 	start, _ := ev.Body.(*proviso.Lifecycle)
-	inherits := s.parent != nil && start != nil && start.Kind == "start" && start.User == ""
+	inherits := s.parent != nil && start != nil && start.Kind == "start"
 	if (len(ev.Agents) > 0 || len(s.agents) == 0) && !inherits {
 		return ev
 	}
@@ -139,7 +141,10 @@ func (s *State) complete(ev *proviso.Event) *proviso.Event {
 	}
 	if inherits {
 		l := *start
-		l.User, l.Attributes = s.parent.User, s.parent.Attributes
+		if l.User == "" {
+			l.User, l.Attributes = s.parent.User, s.parent.Attributes
+		}
+		l.Labels = s.parent.Labels
 		e.Body = &l
 	}
 	return &e
@@ -179,12 +184,14 @@ func (s *State) View(in *policy.Input) *policy.View {
 	v.Scope = s.top()
 	v.Facts, v.History, v.Consent, v.Answers = &s.facts, &s.past, &s.talk, &s.answers
 	v.Approved = nil
+	v.Origins = &s.origins
+	s.origins.decide(in)
 	s.answers.asked = s.answers.asked[:0]
 	return v
 }
 
-// Labels would collect the labels of sources that flow through the session, which View hands out as Origins. Conditions on origins are in error until it does.
-func (s *State) Labels() policy.Origins { return nil }
+// Labels returns the labels of everything that the session has seen so far, sorted. The caller must not change the slice.
+func (s *State) Labels() []string { return s.origins.context }
 
 // settle makes visible what results of parallel calls have shown, unless ev is one of their siblings.
 func (s *State) settle(ev *proviso.Event) {
@@ -305,6 +312,7 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 	case *proviso.Message:
 		if sent != nil {
 			s.applyMessage(ev.Seq, sent.Event.Body.(*proviso.Message))
+			s.origins.message(b)
 		}
 	case *proviso.Lifecycle:
 		if sent != nil {
@@ -338,6 +346,9 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	}
 	c := &call{in: sent, seq: s.seq}
 	s.calls.add(c)
+	if s.origins.tracks && s.rules.AsksConsent() && s.talk.Confirmed(in) == proviso.True {
+		s.origins.confirmed(sent)
+	}
 	s.past.released(c)
 	for _, k := range stale {
 		s.facts.spoil(k, s.seq)
@@ -349,6 +360,8 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 func (s *State) applyResult(in *policy.Input, b *proviso.ToolResult, r *proviso.Record, anew bool) {
 	c := s.calls.answeredBy(b)
 	if c == nil || r.Unverified {
+		// The agent may have read it nevertheless.
+		s.origins.result(in, b, true)
 		return
 	}
 	got := r.Facts
@@ -365,6 +378,7 @@ func (s *State) applyResult(in *policy.Input, b *proviso.ToolResult, r *proviso.
 // finish lets a result count.
 func (s *State) finish(a answered) {
 	s.calls.remove(a.call)
+	s.origins.result(a.in, a.in.Event.Body.(*proviso.ToolResult), false)
 	s.past.finished(a.call, a.phase, a.at)
 	for _, f := range a.facts {
 		s.facts.observe(f, a.call.seq)
@@ -391,6 +405,7 @@ func (s *State) applyLifecycle(in *policy.Input, l *proviso.Lifecycle) {
 			return
 		}
 		s.begun, s.parent = true, nil
+		s.origins.begin(l)
 		s.agents = in.Event.Agents
 		s.vars["user"] = l.User
 		for k, v := range l.Attributes {

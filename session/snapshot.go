@@ -50,6 +50,7 @@ type snapshot struct {
 	Answers  []snapAnswer         `json:"answers,omitempty"`
 	Known    []byte               `json:"known,omitempty"`
 	Cut      bool                 `json:"known_cut,omitempty"`
+	Origins  *snapOrigins         `json:"origins,omitempty"`
 }
 
 type snapMark struct {
@@ -127,6 +128,7 @@ func (s *State) Snapshot() ([]byte, error) {
 	for _, e := range s.known.entries {
 		x.Known = append(append(x.Known, e.digest[:]...), entryFlags(e))
 	}
+	x.Origins = s.origins.snapshot()
 	b, err := proviso.AppendJSON(nil, &x)
 	if err != nil {
 		return nil, fmt.Errorf("session: snapshot of %q: %w", s.id, err)
@@ -261,6 +263,9 @@ func Restore(rules Rules, b []byte) (*State, error) {
 	}
 	for _, a := range x.Answers {
 		s.answers.keep([]proviso.Answer{{Hash: a.Hash, Value: a.Value}})
+	}
+	if err := s.origins.restore(x.Origins); err != nil {
+		return nil, err
 	}
 	return s, s.known.restore(&x)
 }

@@ -137,7 +137,8 @@ func canonPack(p *Pack) any {
 		"name": p.Name, "rank": p.Rank.String(), "timezone": zone, "clock": clock,
 		"clauses": clauses, "defaults": canonDefaults(p.Defaults),
 		"tools": bag(p.Tools, canonTool), "reads": nameSet(p.Reads), "trusted": nameSet(p.Trusted),
-		"keys": bag(p.Keys, func(k KeyArgs) any { return map[string]any{"tool": k.Tool.S, "args": nameSet(k.Args)} }),
+		"labels": bag(p.Labels, func(x Label) any { return map[string]any{"name": x.Name.S, "from": nameSet(x.From)} }),
+		"keys":   bag(p.Keys, func(k KeyArgs) any { return map[string]any{"tool": k.Tool.S, "args": nameSet(k.Args)} }),
 		"session": bag(p.Session, func(x Param) any {
 			return map[string]any{"name": x.Name.S, "schema": canonSchema(x.Schema), "default": x.Default}
 		}),

@@ -238,6 +238,7 @@ func (l *loader) rules(f fileRef) {
 	p.HasGrants = p.HasGrants || file.HasGrants
 	p.Facts = append(p.Facts, file.Facts...)
 	p.Questions = append(p.Questions, file.Questions...)
+	p.Labels = append(p.Labels, file.Labels...)
 	p.Rules = append(p.Rules, file.Rules...)
 	p.Scopes = append(p.Scopes, file.Scopes...)
 	p.Overrides = append(p.Overrides, file.Overrides...)

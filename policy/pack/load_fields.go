@@ -309,6 +309,7 @@ type rulesFile struct {
 	HasGrants bool
 	Facts     []Fact
 	Questions []Question
+	Labels    []Label
 	Rules     []Rule
 	Scopes    []Scope
 	Overrides []Override
@@ -321,6 +322,7 @@ var rulesObject = &object[rulesFile]{
 		opt("grants", section(grantObject.form()), func(f *rulesFile) *[]Grant { f.HasGrants = true; return &f.Grants }, "What may be done at all."),
 		opt("facts", entries(identShape, factObject.form(), func(n Text, f Fact) Fact { f.Name = n; return f }), func(f *rulesFile) *[]Fact { return &f.Facts }, "What the session has shown to be true."),
 		opt("questions", entries(identShape, questionObject.form(), func(n Text, q Question) Question { q.ID = n; return q }), func(f *rulesFile) *[]Question { return &f.Questions }, "What only language understanding can answer."),
+		opt("labels", entries(labelShape, labelObject.form(), func(n Text, x Label) Label { x.Name = n; return x }), func(f *rulesFile) *[]Label { return &f.Labels }, "What the sources of values are called, such as private or trusted."),
 		opt("rules", section(ruleObject.form()), func(f *rulesFile) *[]Rule { return &f.Rules }, "What must hold."),
 		opt("scopes", entries(idShape, scopeObject.form(), func(n Text, s Scope) Scope { return nameScope(n, s) }), func(f *rulesFile) *[]Scope { return &f.Scopes }, "A stack of frames with rules and grants of their own."),
 		opt("overrides", section(overrideObject.form()), func(f *rulesFile) *[]Override { return &f.Overrides }, "Denials of lower ranks that are lifted."),

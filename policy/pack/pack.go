@@ -23,8 +23,9 @@ type Pack struct {
 	Document  *document.Document // nil where the pack has no document (an overlay)
 	DocFile   string
 	Tools     []Tool
-	Reads     []Text // globs of tools that only read
-	Trusted   []Text // globs of tools whose results are trusted as origins
+	Reads     []Text  // globs of tools that only read
+	Trusted   []Text  // globs of tools whose results are trusted as origins
+	Labels    []Label // what the pack calls the sources of values
 	Keys      []KeyArgs
 	Session   []Param // declared session attributes beside the built-in ones
 	Grants    []Grant

@@ -1,0 +1,147 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
+)
+
+// SourceLabels returns the names that the packs give to a source of values: user, system, tool:NAME or tool:NAME.FIELD. The result is sorted.
+func (p *Policy) SourceLabels(source string) []string {
+	var out []string
+	for _, pk := range p.packs {
+		out = append(out, pk.SourceLabels(source)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// LabelNames returns the names that the packs give to sources of values, sorted.
+func (p *Policy) LabelNames() []string {
+	var out []string
+	for _, pk := range p.packs {
+		out = append(out, pk.LabelNames()...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Traced tells a session what to keep account of: the labels that conditions compare origins with, sorted; tracks is false where no condition asks for an origin at all.
+func (p *Policy) Traced() (labels []string, tracks bool) { return p.traced, p.tracks }
+
+// AsksConsent reports whether a condition asks confirmed(call).
+func (p *Policy) AsksConsent() bool { return p.consents }
+
+// labels declares what the packs call sources, and collects every label that can be.
+func (c *compiler) labels() {
+	c.known = map[string]bool{pack.LabelUser: true, pack.LabelSystem: true, pack.LabelAssistant: true}
+	owner := map[string]*pack.Pack{}
+	for _, pk := range c.p.packs {
+		for _, n := range pk.LabelNames() {
+			if o := owner[n]; o != nil && o.Rank != pk.Rank {
+				c.diag(labelPos(pk, n), codeConflict, fmt.Sprintf("label %s belongs to pack %s, which has a higher rank", n, o.Name), "choose another name: an overlay must not widen what a label says")
+			}
+			owner[n], c.known[n] = pk, true
+		}
+	}
+	for n, t := range c.p.tools {
+		c.known["tool:"+n] = true
+		c.fields("tool:"+n, t.result)
+	}
+	for _, pk := range c.p.packs {
+		for _, l := range pk.Labels {
+			for _, from := range l.From {
+				c.meant(from)
+			}
+		}
+	}
+}
+
+func labelPos(pk *pack.Pack, name string) proviso.Pos {
+	for _, l := range pk.Labels {
+		if l.Name.S == name {
+			return l.Name.Pos
+		}
+	}
+	return pk.Trusted[0].Pos
+}
+
+// fields adds the labels of a result's fields; a result without a schema may have any.
+func (c *compiler) fields(at string, s *schema.Shape) {
+	if s == nil || s.Kind == schema.AnyKind || s.Kind == schema.MapKind || s.Open {
+		c.known[at+".*"] = true
+	}
+	if s == nil {
+		return
+	}
+	if s.Elem != nil {
+		c.fields(at, s.Elem)
+	}
+	for _, n := range s.Names {
+		c.known[at+"."+n] = true
+		c.fields(at+"."+n, s.Fields[n].Shape)
+	}
+}
+
+// meant checks one entry of a label: something has to be meant by it.
+func (c *compiler) meant(from pack.Text) {
+	for l := range c.known {
+		if name, ok := strings.CutPrefix(l, "tool:"); from.S == l || ok && pack.Match(from.S, name) {
+			return
+		}
+	}
+	if c.anyField(func(tool string) bool { return pack.Match(beforeDot(from.S), tool) }) {
+		return
+	}
+	names := append([]string{pack.LabelUser, pack.LabelSystem}, c.toolNames...)
+	c.diag(from.Pos, codeUndeclared, fmt.Sprintf("no tool, and no field of a result, matches %q", from.S), proviso.DidYouMean(from.S, names))
+}
+
+func beforeDot(s string) string {
+	s, _, _ = strings.Cut(s, ".")
+	return s
+}
+
+// anyField reports whether a tool whose result may have any field is meant.
+func (c *compiler) anyField(meant func(tool string) bool) bool {
+	return slices.ContainsFunc(c.toolNames, func(n string) bool { return c.p.tools[n].result == nil && meant(n) })
+}
+
+// isLabel reports whether a session can ever have the label.
+func (c *compiler) isLabel(label string) bool {
+	if c.known[label] {
+		return true
+	}
+	for at := label; ; {
+		i := strings.LastIndexByte(at, '.')
+		if i < 0 {
+			return false
+		}
+		if at = at[:i]; c.known[at+".*"] {
+			return true
+		}
+	}
+}
+
+// checkLabels checks every text that is compared with an origin: a misspelt label would never be found, and permit.
+func (u *unit) checkLabels(x *checked) bool {
+	ok := true
+	builtin.OriginLabels(x.ast.Expr(), func(at ast.Expr, label string) {
+		if !u.c.isLabel(label) {
+			names := slices.DeleteFunc(sortedKeys(u.c.known), func(n string) bool { return strings.HasSuffix(n, ".*") })
+			u.c.diag(x.at(at), codeUndeclared, fmt.Sprintf("no source has the label %q", label), proviso.DidYouMean(label, names))
+			ok = false
+		} else if !slices.Contains(u.c.p.traced, label) {
+			u.c.p.traced = append(u.c.p.traced, label)
+			slices.Sort(u.c.p.traced)
+		}
+	})
+	return ok
+}

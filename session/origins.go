@@ -1,0 +1,599 @@
+package session
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// origins remembers where values came from: what users and the system said, and what tools answered. It implements policy.Origins.
+//
+// A source is one of these, a result by the field that a value stood in; sources with the same labels in every respect are one class. What is kept of a text is the sequence of its words by hash (words.go), and of all texts together
+// an index of their passages (passages.go), in two generations: when the newer one is full the older one is dropped. Nothing that is dropped makes a decision looser: a value found nowhere has every label that the session ever had.
+// What the assistant says is no source. It was made from the context.
+type origins struct {
+	rules   Rules
+	traced  []string // labels that conditions name
+	tracks  bool
+	gens    [2]*passages // the newer one first; nil before the first source
+	classes []class
+	byKey   map[string]int32
+	context []string // of all classes, inherited labels, and assistant; sorted
+	inherit []string // of the session that handed the work over
+	cached  [2]map[setID]labels
+
+	r       reading
+	current *policy.Input // the call that is being decided
+	talk    *talk
+	agreed  map[string]bool // its key arguments, where the user confirmed it
+	asked   bool            // agreed is known
+}
+
+// class is a kind of source.
+type class struct {
+	Key    string   `json:"key"` // of byKey
+	Labels []string `json:"labels"`
+	// Hearsay is a result that answers no call of this session, or one that is not told apart: a value may come from it, but it vouches for nothing.
+	Hearsay bool `json:"hearsay,omitempty"`
+}
+
+// labels is what a set of classes says.
+type labels struct{ may, vouched []string }
+
+// The bounds on origins. Texts are kept as words, numbers and things with several spellings; beyond MaxFields, fields of results are told apart only as far as the policy names them.
+const (
+	MaxWords  = 65536 // in one generation; at least so many and at most twice as many of the newest are known
+	MaxFields = 1024
+	maxCached = 4096
+	minChars  = 4 // letters and digits of a passage that counts as found inside a longer text
+)
+
+func (o *origins) init(rules Rules, t *talk) {
+	o.rules, o.talk = rules, t
+	o.traced, o.tracks = rules.Traced()
+	o.byKey = map[string]int32{}
+	o.context = []string{pack.LabelAssistant}
+}
+
+// ---- sources
+
+// message takes in what a user or the system said.
+func (o *origins) message(m *proviso.Message) {
+	if !o.tracks || m.Role == proviso.Assistant {
+		return
+	}
+	source := pack.LabelUser
+	if m.Role == proviso.System {
+		source = pack.LabelSystem
+	}
+	o.text(o.class(source, false), m.Text)
+}
+
+// result takes in what a tool answered: by field where it is JSON, be it inside a text.
+func (o *origins) result(in *policy.Input, b *proviso.ToolResult, hearsay bool) {
+	if !o.tracks {
+		return
+	}
+	tool := in.Tool()
+	if tool == "" {
+		tool = b.Tool
+	}
+	source := "tool:" + tool
+	v, err := any(b.Text), error(nil)
+	if len(b.Content) > 0 {
+		v, err = proviso.DecodeResultJSON(b.Content)
+	} else if s := strings.TrimSpace(b.Text); s != "" && (s[0] == '{' || s[0] == '[') {
+		if v, err = proviso.DecodeResultJSON([]byte(s)); err != nil {
+			v, err = b.Text, nil
+		}
+	}
+	if err != nil {
+		v = string(b.Content)
+	}
+	o.value(source, v, hearsay)
+}
+
+// begin takes in what the door said of the session.
+func (o *origins) begin(l *proviso.Lifecycle) {
+	if !o.tracks {
+		return
+	}
+	o.value(pack.LabelSystem, []any{l.User, l.Attributes}, false)
+	if len(l.Labels) > 0 {
+		o.inherit = l.Labels
+		o.grow(l.Labels)
+	}
+}
+
+// value takes in a value of a source, its fields as sources of their own.
+func (o *origins) value(source string, v any, hearsay bool) {
+	switch v := v.(type) {
+	case []any:
+		for _, m := range v {
+			o.value(source, m, hearsay)
+		}
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			below := source
+			if strings.HasPrefix(source, "tool:") {
+				below += "." + k
+			}
+			// A key may be a value as well, such as the number of an order.
+			o.text(o.class(source, hearsay), k)
+			o.value(below, v[k], hearsay)
+		}
+	case nil:
+	case string:
+		o.text(o.class(source, hearsay), v)
+	default:
+		o.index(hearsay, source, printsOf(v))
+	}
+}
+
+func (o *origins) index(hearsay bool, source string, ws []print) {
+	c := o.class(source, hearsay)
+	for _, w := range ws {
+		o.newest().begin(c)
+		o.newest().add(w)
+	}
+}
+
+func (o *origins) text(c int32, s string) {
+	o.r.read(s)
+	g := o.newest()
+	g.begin(c)
+	for i := range o.r.words {
+		if g.words >= MaxWords {
+			g = o.newest()
+			g.begin(c)
+		}
+		g.add(o.r.words[i].print)
+	}
+	for i := range o.r.things {
+		g.begin(c)
+		g.add(o.r.things[i].print)
+	}
+}
+
+// newest is the generation that new texts go into.
+func (o *origins) newest() *passages {
+	if o.gens[0] == nil || o.gens[0].words >= MaxWords {
+		o.gens[1], o.gens[0] = o.gens[0], newPassages()
+		o.cached[1], o.cached[0] = o.cached[0], nil
+	}
+	return o.gens[0]
+}
+
+// class is the number of a source's class.
+func (o *origins) class(source string, hearsay bool) int32 {
+	key := source
+	if hearsay {
+		key = "?" + source
+	}
+	if c, ok := o.byKey[key]; ok {
+		return c
+	}
+	c := class{key, o.labelsOf(source), hearsay}
+	if len(o.classes) >= MaxFields {
+		c = o.coarse(source, c.Labels)
+		if n, ok := o.byKey[c.Key]; ok {
+			return n
+		}
+	}
+	n := int32(len(o.classes))
+	o.classes = append(o.classes, c)
+	o.byKey[c.Key] = n
+	o.grow(c.Labels)
+	return n
+}
+
+// labelsOf names a source: by itself, by everything that its field lies in, and as the packs call it.
+func (o *origins) labelsOf(source string) []string {
+	out := append([]string{source}, o.rules.SourceLabels(source)...)
+	if strings.HasPrefix(source, "tool:") {
+		for i := strings.LastIndexByte(source, '.'); i > 0; i = strings.LastIndexByte(source[:i], '.') {
+			out = append(out, source[:i])
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// coarse is the class of a source where too many are told apart already: the tool as a whole, with whatever the packs call the field, and with every field of the tool that a condition names.
+func (o *origins) coarse(source string, known []string) class {
+	name, _, _ := strings.Cut(source, ".")
+	ls := []string{name}
+	for _, l := range o.traced {
+		if strings.HasPrefix(l, name+".") {
+			ls = append(ls, l)
+		}
+	}
+	for _, l := range known {
+		if !strings.HasPrefix(l, "tool:") {
+			ls = append(ls, l)
+		}
+	}
+	if len(o.classes) >= 2*MaxFields {
+		// So many tools do not exist; of those that a client makes up, nothing is told apart.
+		name, ls = "tool:*", append(slices.Clone(o.rules.LabelNames()), o.traced...)
+	}
+	slices.Sort(ls)
+	ls = slices.Compact(ls)
+	return class{strings.Join(append([]string{"*" + name}, ls...), "\x00"), ls, true}
+}
+
+// grow adds labels to those of the context.
+func (o *origins) grow(ls []string) {
+	var more []string
+	for _, l := range ls {
+		if _, ok := slices.BinarySearch(o.context, l); !ok {
+			more = append(more, l)
+		}
+	}
+	if more != nil {
+		o.context = append(slices.Clone(o.context), more...) // the old list may be in use
+		slices.Sort(o.context)
+	}
+}
+
+// confirmed takes in the key arguments of a call that the user agreed to: they count as said.
+func (o *origins) confirmed(in *policy.Input) {
+	for _, vs := range o.keyArguments(in) {
+		o.value(pack.LabelUser, vs, false)
+	}
+}
+
+func (o *origins) keyArguments(in *policy.Input) [][]any {
+	args := o.rules.KeyArguments(in)
+	out := make([][]any, 0, len(args))
+	for _, n := range slices.Sorted(maps.Keys(args)) {
+		out = append(out, args[n])
+	}
+	return out
+}
+
+// ---- questions
+
+// Of returns the labels of every source that a part of the value may come from.
+func (o *origins) Of(v any, by builtin.Precision) []string {
+	if by == builtin.ByContext || by == builtin.BySession {
+		return o.context
+	}
+	u := union{o: o}
+	u.add(v)
+	return u.labels()
+}
+
+// union collects the labels of parts. While there is only one list it is not copied.
+type union struct {
+	o    *origins
+	one  []string
+	many map[string]bool
+	all  bool // everything in the context
+}
+
+func (u *union) take(ls []string) {
+	switch {
+	case len(ls) == 0:
+	case u.one == nil:
+		u.one = ls
+	case u.many == nil && slices.Equal(u.one, ls):
+	default:
+		if u.many == nil {
+			u.many = map[string]bool{}
+			for _, l := range u.one {
+				u.many[l] = true
+			}
+		}
+		for _, l := range ls {
+			u.many[l] = true
+		}
+	}
+}
+
+func (u *union) labels() []string {
+	switch {
+	case u.all:
+		return u.o.context
+	case u.many != nil:
+		return slices.Sorted(maps.Keys(u.many))
+	}
+	return u.one
+}
+
+func (u *union) add(v any) {
+	switch v := v.(type) {
+	case nil:
+	case []any:
+		for _, m := range v {
+			u.add(m)
+		}
+	case map[string]any:
+		for _, m := range v {
+			u.add(m)
+		}
+	default:
+		found := u.o.lookUp(v)
+		for _, l := range found.parts {
+			u.take(l.may)
+		}
+		u.all = u.all || found.made
+		if u.o.isAgreed(v) {
+			u.take(userOnly)
+		}
+	}
+}
+
+var userOnly = []string{pack.LabelUser}
+
+// Every returns the labels that each part of the value is known to have. Of a value without parts, such as an empty list, these are user, system, and all that the packs name.
+func (o *origins) Every(v any) []string {
+	e := intersection{o: o}
+	e.add(v)
+	if e.parts == 0 {
+		out := append(slices.Clone(o.rules.LabelNames()), pack.LabelUser, pack.LabelSystem)
+		slices.Sort(out)
+		return out
+	}
+	return e.out
+}
+
+// intersection keeps the labels that all parts have.
+type intersection struct {
+	o     *origins
+	parts int
+	out   []string
+}
+
+func (e *intersection) keep(ls []string) {
+	e.parts++
+	if e.parts == 1 {
+		e.out = ls
+		return
+	}
+	var both []string
+	for _, l := range e.out {
+		if _, ok := slices.BinarySearch(ls, l); ok {
+			both = append(both, l)
+		}
+	}
+	e.out = both
+}
+
+func (e *intersection) add(v any) {
+	switch v := v.(type) {
+	case nil:
+	case []any:
+		for _, m := range v {
+			e.add(m)
+		}
+	case map[string]any:
+		for _, m := range v {
+			e.add(m)
+		}
+	default:
+		found := e.o.lookUp(v)
+		var agreed []string
+		if e.o.isAgreed(v) {
+			agreed = userOnly
+		}
+		if found.made {
+			e.keep(agreed)
+			return
+		}
+		for _, p := range found.parts {
+			e.keep(join(p.vouched, agreed))
+		}
+	}
+}
+
+// isAgreed reports whether the value is a key argument of the call being decided, which the user confirmed.
+func (o *origins) isAgreed(v any) bool {
+	if o.current == nil || !o.rules.AsksConsent() {
+		return false
+	}
+	if !o.asked {
+		o.asked, o.agreed = true, nil
+		if o.talk.Confirmed(o.current) == proviso.True {
+			o.agreed = map[string]bool{}
+			for _, vs := range o.keyArguments(o.current) {
+				for _, k := range vs {
+					o.agreed[string(proviso.CanonicalJSON(k))] = true
+				}
+			}
+		}
+	}
+	return o.agreed != nil && o.agreed[string(proviso.CanonicalJSON(v))]
+}
+
+// decide makes in the event that is being decided.
+func (o *origins) decide(in *policy.Input) {
+	o.current, o.asked = nil, false
+	if _, ok := in.Event.Body.(*proviso.ToolCall); ok {
+		o.current = in
+	}
+}
+
+// found is what the index knows of one value: the labels of the passages it is made of, and whether a part of it was found nowhere.
+type found struct {
+	parts []labels
+	made  bool
+}
+
+func (o *origins) lookUp(v any) (f found) {
+	s, isText := v.(string)
+	if !isText {
+		return o.lookUpPrints(v)
+	}
+	o.r.read(s)
+	n := len(o.r.words)
+	if n == 0 {
+		f.made = s != "" && strings.TrimSpace(s) != "" // spelt in punctuation
+		return f
+	}
+	for i := 0; i < n; {
+		h := o.segment(i)
+		if h.size == 0 || h.size < n && !h.thing && (o.r.joined || !weighty(o.r.words[i:i+h.size])) {
+			f.made = true
+		}
+		f.parts = append(f.parts, h.labels)
+		i += max(h.size, 1)
+	}
+	return f
+}
+
+// weighty reports whether a passage inside a longer text says enough to be recognised: four letters or digits, or a word of two letters or three.
+func weighty(ws []word) bool {
+	n := 0
+	for _, w := range ws {
+		n += w.chars
+	}
+	return n >= minChars || len(ws) == 1 && ws[0].letters && ws[0].chars > 1
+}
+
+// hit is the longest passage or thing that begins with a word.
+type hit struct {
+	size   int // in words, 0 for none
+	thing  bool
+	labels labels
+}
+
+// segment finds the longest passage or thing that begins with word i. A strict thing is looked for as such: its words alone vouch for nothing, and no passage runs into one.
+func (o *origins) segment(i int) (h hit) {
+	words := o.r.words[i:]
+	strict := 0
+	for _, t := range o.r.things {
+		switch {
+		case t.strict && t.from == i:
+			strict = max(strict, t.to-i)
+		case t.strict && t.from > i && strict == 0:
+			words = words[:min(len(words), t.from-i)]
+		}
+	}
+	if strict > 0 {
+		words = o.r.words[i : i+strict]
+	}
+	for g, p := range o.gens {
+		if p == nil {
+			continue
+		}
+		if n, set := p.longest(words); n > 0 {
+			l := o.labels(g, set)
+			if strict > 0 {
+				l.vouched = nil
+			}
+			h.take(n, false, l)
+		}
+		for _, t := range o.r.things {
+			if t.from != i || t.to-i > len(words) {
+				continue
+			}
+			if set := p.one(t.print); set != noSet {
+				h.take(t.to-i, true, o.labels(g, set))
+			}
+		}
+	}
+	return h
+}
+
+// take keeps the longer of two hits, and unites those of one length.
+func (h *hit) take(size int, thing bool, l labels) {
+	switch {
+	case size > h.size:
+		*h = hit{size, thing, l}
+	case size == h.size:
+		h.thing = h.thing || thing
+		h.labels = labels{join(h.labels.may, l.may), join(h.labels.vouched, l.vouched)}
+	}
+}
+
+// join unites two sorted lists without changing them.
+func join(a, b []string) []string {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// labels returns what a set of classes of a generation says.
+func (o *origins) labels(gen int, id setID) labels {
+	if id == manySources {
+		return labels{may: o.context}
+	}
+	if l, ok := o.cached[gen][id]; ok {
+		return l
+	}
+	var l labels
+	for _, c := range o.gens[gen].sets.list[id] {
+		l.may = append(l.may, o.classes[c].Labels...)
+		if !o.classes[c].Hearsay {
+			l.vouched = append(l.vouched, o.classes[c].Labels...)
+		}
+	}
+	slices.Sort(l.may)
+	slices.Sort(l.vouched)
+	l.may, l.vouched = slices.Compact(l.may), slices.Compact(l.vouched)
+	if o.cached[gen] == nil || len(o.cached[gen]) >= maxCached {
+		o.cached[gen] = map[setID]labels{}
+	}
+	o.cached[gen][id] = l
+	return l
+}
+
+// lookUpPrints looks a number, a truth value or a time up.
+func (o *origins) lookUpPrints(v any) (f found) {
+	for _, w := range printsOf(v) {
+		var l labels
+		hit := false
+		for g, p := range o.gens {
+			if p == nil {
+				continue
+			}
+			if set := p.one(w); set != noSet {
+				x := o.labels(g, set)
+				l, hit = labels{join(l.may, x.may), join(l.vouched, x.vouched)}, true
+			}
+		}
+		if !hit {
+			f.made = true
+			continue
+		}
+		f.parts = append(f.parts, l)
+	}
+	return f
+}
+
+// printsOf is what a value that is no text is found by.
+func printsOf(v any) []print {
+	switch v := v.(type) {
+	case int64:
+		return []print{printOf(aNumber, strings.TrimPrefix(strconv.FormatInt(v, 10), "-"))}
+	case float64:
+		return []print{printOf(aNumber, trimZeros(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "-")))}
+	case bool:
+		return []print{printOf(aTruth, strconv.FormatBool(v))}
+	case time.Time:
+		y, m, d := v.Date()
+		out := []print{printOf(aDate, dateText(y, int(m), d))}
+		if h, min, _ := v.Clock(); h != 0 || min != 0 {
+			out = append(out, printOf(aTime, fmt.Sprintf("%02d:%02d", h, min)))
+		}
+		return out
+	case time.Duration:
+		return []print{printOf(aWord, v.String())}
+	}
+	return []print{printOf(aWord, fmt.Sprint(v))}
+}
