@@ -10,6 +10,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
 // The bounds of what a session remembers in order to say who brought a value in: the newest events, and of each so many bytes.
@@ -57,7 +58,7 @@ func (h *heard) brought(causes []proviso.Cause, origins policy.Origins) []provis
 				s := h.first(text)
 				s.Path = v.Path
 				if origins != nil {
-					s.Labels = origins.Of(v.Val)
+					s.Labels = origins.Of(v.Val, builtin.ByValue)
 				}
 				out = append(out, s)
 			}
