@@ -2,68 +2,90 @@ package schema
 
 import (
 	"bytes"
-	"cel.dev/cel-go/common/types"
+	"errors"
 	"fmt"
-	"github.com/proviso-dev/proviso"
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"maps"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 	"time"
+
+	"cel.dev/cel-go/common/types"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/proviso-dev/proviso"
 )
 
 // Compiler compiles JSON Schemas to shapes and remembers the object types that CEL has to know.
+// Structs has to be made by the caller; Loc is the zone of times without one, nil for UTC.
 type Compiler struct {
 	Loc     *time.Location
 	Structs map[string]*Shape // by CEL type name
+
+	parts  int            // shapes made for the schema being compiled
+	inside map[string]int // references being expanded
 }
 
-// ownKeywords are the keywords that shapes check themselves; any other assertion is left to the library.
-var ownKeywords = map[string]bool{
-	"type": true, "properties": true, "required": true, "items": true, "additionalProperties": true, "enum": true, "const": true, "default": true,
-	"minimum": true, "maximum": true, "maxLength": true, "maxItems": true, "$ref": true, "$defs": true, "definitions": true,
-	// annotations
-	"title": true, "description": true, "examples": true, "example": true, "$schema": true, "$id": true, "$comment": true, "deprecated": true, "readOnly": true, "writeOnly": true, "strict": true, "nullable": true,
+// Where a schema contains itself, or grows beyond MaxParts parts by references, what lies deeper has no type for conditions and is checked by the library, as it came.
+const (
+	MaxParts  = 4096
+	maxNested = 2 // expansions of one reference inside of each other
+	maxDepth  = 32
+)
+
+// typed are the keywords that shapes check themselves, with the kinds for which they do; of other kinds they say nothing, unless the type is not known or the library is named.
+// Any keyword that is neither here nor in untyped is left to the library.
+var typed = map[string]struct{ library []Kind }{
+	"properties": {}, "additionalProperties": {}, "items": {}, "maxItems": {}, "minimum": {}, "maximum": {},
+	"required":  {[]Kind{MapKind}},
+	"maxLength": {[]Kind{TimeKind}},
+}
+
+// untyped are the keywords that shapes check whatever the type, and those that assert nothing. Formats beyond dates are annotations, as in JSON Schema itself.
+var untyped = map[string]bool{
+	"type": true, "enum": true, "const": true, "default": true, "$ref": true, "$defs": true, "definitions": true,
+	"title": true, "description": true, "examples": true, "example": true, "$schema": true, "$id": true, "$comment": true, "deprecated": true, "readOnly": true, "writeOnly": true, "strict": true, "nullable": true, "format": true,
 }
 
 var formatted = map[string]bool{"date-time": true, "date": true}
 
 // Compile turns a JSON Schema, as decoded by proviso.DecodeJSON, into a shape. name becomes the CEL type name of its object.
-// extra says whether objects without additionalProperties admit members that they do not name.
+// extra says whether objects without additionalProperties admit members that they do not name. It returns an error for a schema that is none: a keyword with a value of another type would restrict nothing.
 func (c *Compiler) Compile(name string, schema map[string]any, extra bool) (*Shape, error) {
+	c.parts, c.inside = 0, map[string]int{}
 	return c.shape(name, schema, schema, extra, 0)
 }
 
 func (c *Compiler) shape(name string, s, root map[string]any, extra bool, depth int) (*Shape, error) {
-	if depth > 32 {
-		return &Shape{Type: types.DynType}, nil // a recursive schema is dynamic below this depth
+	if c.parts++; c.parts > MaxParts || depth > maxDepth {
+		return c.deep(name, s, root)
+	}
+	if err := wellFormed(s); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if ref, ok := s["$ref"].(string); ok {
-		target, err := resolveRef(root, ref)
-		if err != nil {
-			return nil, err
-		}
-		return c.shape(name, target, root, extra, depth+1)
+		return c.referred(name, ref, s, root, extra, depth)
 	}
 	if inner, ok := optionalOf(s); ok {
 		sh, err := c.shape(name, inner, root, extra, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		sh.Nullable = true
+		sh.Nullable, sh.orNull = true, true
+		sh.checks, sh.beside = append(sh.checks, sh.beside...), nil
 		sh.Type = nullableType(sh)
-		return sh, nil
+		return sh, c.beside(sh, name, s, root, "anyOf", "oneOf")
 	}
 	sh := &Shape{Loc: c.Loc}
 	if err := c.fill(sh, name, s, root, extra, depth); err != nil {
 		return nil, err
 	}
-	if needsLibrary(s) {
-		check, err := compileLibrary(s, root)
+	if needsLibrary(s, sh.Kind) {
+		check, err := library(name, s, root)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, err
 		}
-		sh.check = check
+		sh.checks = append(sh.checks, check)
 	}
 	if sh.Type == nil {
 		sh.Type = c.Declare(sh, name)
@@ -74,17 +96,126 @@ func (c *Compiler) shape(name string, s, root map[string]any, extra bool, depth 
 	return sh, nil
 }
 
+// deep is the shape of what is not expanded any more: dynamic for conditions, and checked as it came.
+func (c *Compiler) deep(name string, s, root map[string]any) (*Shape, error) {
+	check, err := library(name, s, root)
+	return &Shape{Type: types.DynType, Loc: c.Loc, checks: []*jsonschema.Schema{check}}, err
+}
+
+func (c *Compiler) referred(name, ref string, s, root map[string]any, extra bool, depth int) (*Shape, error) {
+	target, err := resolveRef(root, ref)
+	if err != nil {
+		return nil, err
+	}
+	if c.inside[ref] >= maxNested {
+		return c.deep(name, s, root)
+	}
+	c.inside[ref]++
+	sh, err := c.shape(name, target, root, extra, depth+1)
+	c.inside[ref]--
+	if err != nil {
+		return nil, err
+	}
+	return sh, c.beside(sh, name, s, root, "$ref")
+}
+
+// beside leaves what stands beside the keywords given to the library, together with them.
+func (c *Compiler) beside(sh *Shape, name string, s, root map[string]any, but ...string) error {
+	for k := range s {
+		if !slices.Contains(but, k) && (!untyped[k] || k == "type" || k == "enum" || k == "const") {
+			check, err := library(name, s, root)
+			sh.beside = append(sh.beside, check)
+			return err
+		}
+	}
+	return nil
+}
+
+func library(name string, s, root map[string]any) (*jsonschema.Schema, error) {
+	check, err := compileLibrary(s, root)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return check, nil
+}
+
+// wellFormed refuses keywords that cannot be what they have to be.
+func wellFormed(s map[string]any) error {
+	for _, k := range sortedKeys(keywords) {
+		if v, ok := s[k]; ok && !keywords[k].fits(v) {
+			return fmt.Errorf("%s is %s, want %s", k, Show(v), keywords[k].want)
+		}
+	}
+	return nil
+}
+
+var keywords = map[string]struct {
+	want string
+	fits func(any) bool
+}{
+	"minimum":              {"a number", isNumber},
+	"maximum":              {"a number", isNumber},
+	"maxLength":            {"a length", isLength},
+	"maxItems":             {"a length", isLength},
+	"enum":                 {"a list", func(v any) bool { _, ok := v.([]any); return ok }},
+	"required":             {"a list of names", isNames},
+	"properties":           {"an object of schemas", isSchemas},
+	"items":                {"a schema", func(v any) bool { _, list := v.([]any); return list || isSchema(v) }},
+	"additionalProperties": {"a schema", isSchema},
+	"$ref":                 {"a text", func(v any) bool { _, ok := v.(string); return ok }},
+}
+
+func isNumber(v any) bool {
+	_, ok := Number(v)
+	return ok
+}
+
+func isLength(v any) bool {
+	n, ok := Number(v)
+	return ok && n >= 0 && n == float64(int(n))
+}
+
+func isNames(v any) bool {
+	list, ok := v.([]any)
+	return ok && !slices.ContainsFunc(list, func(v any) bool { _, ok := v.(string); return !ok })
+}
+
+func isSchema(v any) bool {
+	_, object := v.(map[string]any)
+	_, boolean := v.(bool)
+	return object || boolean
+}
+
+func isSchemas(v any) bool {
+	m, ok := v.(map[string]any)
+	for _, s := range m {
+		ok = ok && isSchema(s)
+	}
+	return ok
+}
+
+// asSchema returns the object form of a schema that may be true or false.
+func asSchema(v any) map[string]any {
+	switch x := v.(type) {
+	case map[string]any:
+		return x
+	case bool:
+		if !x {
+			return map[string]any{"not": map[string]any{}}
+		}
+	}
+	return map[string]any{}
+}
+
 func (c *Compiler) fill(sh *Shape, name string, s, root map[string]any, extra bool, depth int) error {
 	kind, nullable, err := typeKeyword(s)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	sh.Nullable = nullable
+	sh.Nullable, sh.orNull = nullable, s["nullable"] == true
 	sh.enum = enumOf(s)
-	sh.min, sh.max = floatKeyword(s, "minimum"), floatKeyword(s, "maximum")
-	if n := floatKeyword(s, "maxLength"); n != nil {
-		sh.maxLen = int(*n)
-	}
+	sh.min, sh.max = s["minimum"], s["maximum"]
+	sh.maxLen = lengthKeyword(s, "maxLength")
 	switch kind {
 	case "boolean":
 		sh.Kind = BoolKind
@@ -99,9 +230,7 @@ func (c *Compiler) fill(sh *Shape, name string, s, root map[string]any, extra bo
 		}
 	case "array":
 		sh.Kind = ListKind
-		if n := floatKeyword(s, "maxItems"); n != nil {
-			sh.maxLen = int(*n)
-		}
+		sh.maxLen = lengthKeyword(s, "maxItems")
 		if items, ok := s["items"].(map[string]any); ok {
 			sh.Elem, err = c.shape(name+".item", items, root, extra, depth+1)
 		}
@@ -115,6 +244,12 @@ func (c *Compiler) fill(sh *Shape, name string, s, root map[string]any, extra bo
 
 func (c *Compiler) object(sh *Shape, name string, s, root map[string]any, extra bool, depth int) error {
 	props, _ := s["properties"].(map[string]any)
+	required := map[string]bool{}
+	if list, ok := s["required"].([]any); ok {
+		for _, r := range list {
+			required[r.(string)] = true
+		}
+	}
 	more, _ := s["additionalProperties"].(map[string]any)
 	closed := s["additionalProperties"] == false
 	if len(props) == 0 && !closed && (depth > 0 || more != nil || s["properties"] == nil) {
@@ -130,19 +265,20 @@ func (c *Compiler) object(sh *Shape, name string, s, root map[string]any, extra 
 	_, stated := s["additionalProperties"]
 	sh.Dynamic = stated && !closed
 	sh.Open = sh.Dynamic || !stated && extra
-	required := map[string]bool{}
-	if list, ok := s["required"].([]any); ok {
-		for _, r := range list {
-			if n, ok := r.(string); ok {
-				required[n] = true
-			}
+	if len(more) > 0 {
+		var err error
+		if sh.Elem, err = c.shape(name+".value", more, root, extra, depth+1); err != nil {
+			return err
 		}
 	}
-	for n, p := range props {
-		ps, ok := p.(map[string]any)
-		if !ok {
-			ps = map[string]any{}
+	props = maps.Clone(props)
+	for n := range required {
+		if _, named := props[n]; !named {
+			props[n] = true // what is required is admitted, even where only its name is known
 		}
+	}
+	for _, n := range sortedKeys(props) {
+		ps := asSchema(props[n])
 		fs, err := c.shape(name+"."+n, ps, root, extra, depth+1)
 		if err != nil {
 			return err
@@ -157,7 +293,6 @@ func (c *Compiler) object(sh *Shape, name string, s, root map[string]any, extra 
 		sh.Fields[n] = f
 		sh.Names = append(sh.Names, n)
 	}
-	sort.Strings(sh.Names)
 	return nil
 }
 
@@ -278,40 +413,43 @@ func enumOf(s map[string]any) []any {
 	return nil
 }
 
-func floatKeyword(s map[string]any, key string) *float64 {
+func lengthKeyword(s map[string]any, key string) *int {
 	if f, ok := Number(s[key]); ok {
-		return &f
+		n := int(f)
+		return &n
 	}
 	return nil
 }
 
-func needsLibrary(s map[string]any) bool {
-	for k := range s {
-		if k == "format" {
-			continue // formats beyond dates are annotations, as in JSON Schema itself
+// needsLibrary reports whether a schema says something that the shape of its kind does not check.
+func needsLibrary(s map[string]any, kind Kind) bool {
+	for k, v := range s {
+		if untyped[k] {
+			continue
 		}
-		if !ownKeywords[k] {
+		t, own := typed[k]
+		_, list := v.([]any)
+		switch {
+		case !own, kind == AnyKind, slices.Contains(t.library, kind):
+			return true
+		case k == "items" && (list || v == false):
 			return true
 		}
 	}
-	if list, ok := s["type"].([]any); ok && len(list) > 2 {
-		return true
-	}
-	_, tuple := s["items"].([]any)
-	return tuple
+	return kind == AnyKind && s["type"] != nil
 }
 
 // compileLibrary hands a schema to the library. Schemas never load anything from elsewhere.
 func compileLibrary(s, root map[string]any) (*jsonschema.Schema, error) {
-	whole := map[string]any{}
-	for k, v := range s {
-		whole[k] = v
+	// The part is put below the whole, so that its references are those of the whole.
+	whole := maps.Clone(root)
+	delete(whole, "$id")
+	defs := map[string]any{}
+	if d, ok := root["$defs"].(map[string]any); ok {
+		defs = maps.Clone(d)
 	}
-	for _, k := range []string{"$defs", "definitions"} {
-		if v, ok := root[k]; ok {
-			whole[k] = v
-		}
-	}
+	defs[partName] = s
+	whole["$defs"] = defs
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(proviso.CanonicalJSON(whole)))
 	if err != nil {
 		return nil, err
@@ -321,8 +459,16 @@ func compileLibrary(s, root map[string]any) (*jsonschema.Schema, error) {
 	if err := c.AddResource("pack:schema", doc); err != nil {
 		return nil, err
 	}
-	return c.Compile("pack:schema")
+	check, err := c.Compile("pack:schema#/$defs/" + partName)
+	var broken *jsonschema.SchemaValidationError
+	if errors.As(err, &broken) {
+		return nil, errors.New(strings.ReplaceAll(firstCause(broken.Err), "/$defs/"+partName, ""))
+	}
+	return check, err
 }
+
+// partName is a name that no schema uses.
+const partName = "proviso:part"
 
 type noLoader struct{}
 

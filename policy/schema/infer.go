@@ -1,8 +1,10 @@
 package schema
 
 import (
-	"cel.dev/cel-go/common/types"
+	"slices"
 	"sort"
+
+	"cel.dev/cel-go/common/types"
 )
 
 // OfValue infers the type of a table from what it holds: objects whose members differ in type become objects with fields,
@@ -51,7 +53,7 @@ func (c *Compiler) unify(name string, vs []any) *Shape {
 	for _, v := range vs {
 		kinds[plainKind(v)] = true
 	}
-	if len(kinds) == 2 && kinds[IntKind] && kinds[DoubleKind] {
+	if len(kinds) == 2 && kinds[IntKind] && kinds[DoubleKind] && !slices.ContainsFunc(vs, inexact) {
 		return &Shape{Kind: DoubleKind, Type: types.DoubleType}
 	}
 	if len(kinds) != 1 {
@@ -70,6 +72,12 @@ func (c *Compiler) unify(name string, vs []any) *Shape {
 		return c.unifyMaps(name, vs)
 	}
 	return c.OfValue(name, vs[0])
+}
+
+// inexact reports an integer that no double holds.
+func inexact(v any) bool {
+	i, ok := v.(int64)
+	return ok && (i > MaxExact || i < -MaxExact)
 }
 
 // unifyMaps joins objects of a list or map: members that are all of one plain type make them maps; else they are one object type, in which a member that some lack is optional.

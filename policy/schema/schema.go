@@ -2,15 +2,22 @@
 package schema
 
 import (
-	"cel.dev/cel-go/common/types"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"github.com/proviso-dev/proviso"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"math"
+	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/common/types"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/proviso-dev/proviso"
 )
 
 // A Shape is a compiled JSON Schema. It gives CEL the type of a value, and converts decoded JSON to the values that conditions compute with:
@@ -19,14 +26,16 @@ type Shape struct {
 	Kind     Kind
 	Nullable bool
 	Fields   map[string]*Field
-	Names    []string           // of fields, sorted
-	Elem     *Shape             // of list members, or of map values
-	Open     bool               // an object that admits members beside its fields
-	Dynamic  bool               // and whose schema says so, so that conditions may read them
-	enum     []any              // raw JSON values, nil for none
-	min, max *float64           // inclusive
-	maxLen   int                // of strings and lists, 0 for none
-	check    *jsonschema.Schema // keywords beyond these are left to the library
+	Names    []string             // of fields, sorted
+	Elem     *Shape               // of list members, of map values, or of members that an object does not name
+	Open     bool                 // an object that admits members beside its fields
+	Dynamic  bool                 // and whose schema says so, so that conditions may read them
+	enum     []any                // raw JSON values, nil for none
+	min, max any                  // inclusive: int64 or float64, nil for none
+	maxLen   *int                 // of strings and lists
+	orNull   bool                 // null is admitted, whatever enum and checks say
+	checks   []*jsonschema.Schema // keywords beyond these are left to the library
+	beside   []*jsonschema.Schema // what stands beside a reference or an optional schema
 	Loc      *time.Location
 	Type     *types.Type
 }
@@ -82,25 +91,39 @@ func nonconforming(path, format string, a ...any) error {
 
 // Convert returns v as the shape's type. It never changes v; containers are copied where a member changes.
 func (s *Shape) Convert(v any, path string) (any, error) {
-	if v == nil {
-		if s.Nullable || s.Kind == AnyKind {
-			return nil, nil
-		}
+	if v == nil && s.orNull {
+		return nil, s.pass(s.beside, v, path)
+	}
+	if v == nil && !s.Nullable && s.Kind != AnyKind {
 		return nil, nonconforming(path, "null where the schema wants %s", s.KindName())
 	}
-	if len(s.enum) > 0 && !inEnum(s.enum, v) {
+	if s.enum != nil && !inEnum(s.enum, v) {
 		return nil, nonconforming(path, "%s is not one of %s", Show(v), showAll(s.enum))
 	}
-	out, err := s.convertKind(v, path)
-	if err != nil {
-		return nil, err
-	}
-	if s.check != nil {
-		if err := s.check.Validate(v); err != nil {
-			return nil, nonconforming(path, "%s", firstCause(err))
+	out := v
+	if v != nil {
+		var err error
+		if out, err = s.convertKind(v, path); err != nil {
+			return nil, err
 		}
 	}
+	if err := s.pass(s.checks, v, path); err != nil {
+		return nil, err
+	}
+	if err := s.pass(s.beside, v, path); err != nil {
+		return nil, err
+	}
 	return out, nil
+}
+
+// pass has the library check a value as it came.
+func (s *Shape) pass(checks []*jsonschema.Schema, v any, path string) error {
+	for _, c := range checks {
+		if err := c.Validate(v); err != nil {
+			return nonconforming(path, "%s", firstCause(err))
+		}
+	}
+	return nil
 }
 
 func (s *Shape) convertKind(v any, path string) (any, error) {
@@ -111,8 +134,8 @@ func (s *Shape) convertKind(v any, path string) (any, error) {
 		}
 	case StringKind:
 		if t, ok := v.(string); ok {
-			if s.maxLen > 0 && len([]rune(t)) > s.maxLen {
-				return nil, nonconforming(path, "longer than %d characters", s.maxLen)
+			if s.maxLen != nil && utf8.RuneCountInString(t) > *s.maxLen {
+				return nil, nonconforming(path, "longer than %d characters", *s.maxLen)
 			}
 			return t, nil
 		}
@@ -162,7 +185,7 @@ func (s *Shape) convertInt(v any, path string) (any, error) {
 	default:
 		return nil, nonconforming(path, "%s where the schema wants integer", KindOf(v))
 	}
-	return i, s.inRange(float64(i), path)
+	return i, s.inRange(i, path)
 }
 
 func (s *Shape) convertDouble(v any, path string) (any, error) {
@@ -181,19 +204,42 @@ func (s *Shape) convertDouble(v any, path string) (any, error) {
 	return f, s.inRange(f, path)
 }
 
-func (s *Shape) inRange(f float64, path string) error {
-	if s.min != nil && f < *s.min {
-		return nonconforming(path, "%v is below the minimum %v", f, *s.min)
+func (s *Shape) inRange(v any, path string) error {
+	if s.min != nil && compare(v, s.min) < 0 {
+		return nonconforming(path, "%v is below the minimum %v", v, s.min)
 	}
-	if s.max != nil && f > *s.max {
-		return nonconforming(path, "%v is above the maximum %v", f, *s.max)
+	if s.max != nil && compare(v, s.max) > 0 {
+		return nonconforming(path, "%v is above the maximum %v", v, s.max)
 	}
 	return nil
 }
 
+// compare orders two numbers, int64 or float64, exactly.
+func compare(a, b any) int {
+	switch x := a.(type) {
+	case int64:
+		if y, ok := b.(int64); ok {
+			return cmp.Compare(x, y)
+		}
+	case float64:
+		if y, ok := b.(float64); ok {
+			return cmp.Compare(x, y)
+		}
+	}
+	return exact(a).Cmp(exact(b))
+}
+
+func exact(v any) *big.Float {
+	if i, ok := v.(int64); ok {
+		return new(big.Float).SetInt64(i)
+	}
+	f, _ := v.(float64)
+	return big.NewFloat(f)
+}
+
 func (s *Shape) convertList(l []any, path string) (any, error) {
-	if s.maxLen > 0 && len(l) > s.maxLen {
-		return nil, nonconforming(path, "more than %d members", s.maxLen)
+	if s.maxLen != nil && len(l) > *s.maxLen {
+		return nil, nonconforming(path, "more than %d members", *s.maxLen)
 	}
 	if s.Elem == nil || s.Elem.plain() {
 		return l, nil
@@ -236,17 +282,21 @@ func (s *Shape) convertObject(m map[string]any, path string) (any, error) {
 		}
 	}
 	for k, v := range m {
-		f, ok := s.Fields[k]
-		if !ok {
+		shape := s.Elem
+		if f, ok := s.Fields[k]; ok {
+			shape = f.Shape
+		} else {
 			if !s.Open {
 				return nil, &Error{join(path, k), CodeUnnamed, "not named by the schema" + hintSuffix(proviso.DidYouMean(k, s.Names))}
 			}
-			continue
+			if shape == nil {
+				continue
+			}
 		}
 		// The path is built only for an error: this is the way of every call.
-		c, err := f.Shape.Convert(v, "")
+		c, err := shape.Convert(v, "")
 		if err != nil {
-			_, err = f.Shape.Convert(v, join(path, k))
+			_, err = shape.Convert(v, join(path, k))
 			return nil, err
 		}
 		if !unchanged(c, v) {
@@ -289,7 +339,9 @@ func unchanged(c, v any) bool {
 }
 
 // plain reports whether conversion never changes or refuses a value.
-func (s *Shape) plain() bool { return s.Kind == AnyKind && s.check == nil && len(s.enum) == 0 }
+func (s *Shape) plain() bool {
+	return s.Kind == AnyKind && s.checks == nil && s.beside == nil && s.enum == nil
+}
 
 func (s *Shape) KindName() string {
 	return [...]string{"any value", "boolean", "integer", "number", "string", "a date-time", "array", "object", "object"}[s.Kind]
@@ -327,18 +379,13 @@ func hintSuffix(h string) string {
 	return "; " + h
 }
 
+// inEnum compares by value: 1 is 1.0, and integers are compared exactly.
 func inEnum(enum []any, v any) bool {
-	for _, e := range enum {
-		if e == v {
-			return true
-		}
-		if ef, ok := Number(e); ok {
-			if vf, ok := Number(v); ok && ef == vf {
-				return true
-			}
-		}
+	if _, ok := v.(string); ok {
+		return slices.Contains(enum, v)
 	}
-	return false
+	text := proviso.CanonicalJSON(v)
+	return slices.ContainsFunc(enum, func(e any) bool { return bytes.Equal(proviso.CanonicalJSON(e), text) })
 }
 
 func Number(v any) (float64, bool) {
@@ -364,6 +411,9 @@ func Show(v any) string {
 }
 
 func showAll(vs []any) string {
+	if len(vs) == 0 {
+		return "an empty list"
+	}
 	var b strings.Builder
 	for i, v := range vs {
 		if i == 8 {
@@ -402,7 +452,7 @@ func firstCause(err error) string {
 			ve = ve.Causes[0]
 		}
 		lines := strings.Split(ve.Error(), "\n")
-		return strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- ")
+		return strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- "), "at '': ")
 	}
 	return err.Error()
 }
