@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -19,6 +20,25 @@ func (l *loader) tools(name string, at proviso.Pos) {
 	if !ok {
 		return
 	}
+	l.toolList(name, v, b)
+}
+
+// ReadTools reads a tool list alone: OpenAI's function list, bare or wrapped, or the answer to MCP tools/list. name is what positions call it.
+// References to other files are findings. All findings are returned, sorted by position; where one is of severity Error the list is incomplete.
+func ReadTools(name string, b []byte) ([]Tool, proviso.Diagnostics) {
+	l := &loader{fsys: embed.FS{}, dir: ".", pack: &Pack{}, yaml: map[string]*yamlNode{}, json: map[string]any{}}
+	v, err := proviso.DecodeJSON(b)
+	if err != nil {
+		return nil, proviso.Diagnostics{jsonDiagnostic(name, b, err)}
+	}
+	l.json[name] = v
+	l.toolList(name, v, b)
+	l.ds.Sort()
+	return l.pack.Tools, l.ds
+}
+
+// toolList reads the decoded list; b is its text, for positions.
+func (l *loader) toolList(name string, v any, b []byte) {
 	places := jsonPlaces(l.file(name), b)
 	list, base := v, ""
 	if m, isMap := v.(map[string]any); isMap {
