@@ -87,7 +87,7 @@ var piiDetectors = &detectors{name: "pii", table: []detector{
 	one("driver_license", announced(cueMap("driver license", "drivers license", "driver s license", "driving licence", "driving license", "drivers licence", "driver s licence", "driver licence",
 		"driverlicense", "driverslicense", "dl", "führerschein", "permis de conduire"), codeOf(5, 18, 4))),
 	one("medical_record", announced(cueMap("mrn", "medical record", "patient", "patientid", "health insurance", "medicare", "medicaid", "member"), codeOf(6, 14, 5))),
-	one("license_plate", announced(cueMap("license plate", "licence plate", "number plate", "plate", "kennzeichen", "registration plate"), codeOf(5, 8, 2))),
+	one("license_plate", announced(cueMap("license plate", "licence plate", "number plate", "plate", "kennzeichen", "registration plate"), plateAt)),
 	one("tax_id", announced(cueMap("ein", "tin", "tax id", "taxpayer", "vat", "taxid", "vat id", "ust idnr", "tax identification", "employer identification"), codeOf(8, 14, 7))),
 	one("swift_code", announced(cueMap("swift", "bic", "swift bic", "bic swift"), swiftCode)),
 	one("bank_account", announced(cueMap("bank account", "account", "acct", "accountnumber", "checking account", "savings account", "sort code", "kontonummer"), digitsBetween(7, 17))),
@@ -101,11 +101,11 @@ var piiDetectors = &detectors{name: "pii", table: []detector{
 	one("es_dni", wholeWords(9, 9, spanishID)),
 	one("in_pan", wholeWords(10, 10, indianPAN)),
 	one("uk_nino", findNINOs),
-	one("fr_nir", numbers(15, 15, " ", frenchNIR)),
-	one("br_cpf", numbers(11, 11, ".-", brazilianCPF)),
-	one("in_aadhaar", numbers(12, 12, " -", func(d string, groups []int) bool { return sameGroups(groups, 4, 4, 4) && verhoeff(d) })),
+	one("fr_nir", alone(15, 15, " ", frenchNIR)),
+	one("br_cpf", alone(11, 11, ".-", brazilianCPF)),
 	one("card", numbers(13, 19, " -", cardNumber)),
-	one("ssn", numbers(9, 9, " -", func(d string, groups []int) bool { return sameGroups(groups, 3, 2, 4) && socialSecurity(d, groups) })),
+	one("in_aadhaar", alone(12, 12, " -", func(d string, groups []int) bool { return sameGroups(groups, 4, 4, 4) && verhoeff(d) })),
+	one("ssn", alone(9, 9, " -", func(d string, groups []int) bool { return sameGroups(groups, 3, 2, 4) && socialSecurity(d, groups) })),
 	one("phone", findPhones),
 	one("postal_address", findAddresses),
 }}
@@ -190,6 +190,20 @@ func codeOf(least, most, digits int) valueAt {
 	}
 }
 
+// plateAt takes up to three groups of capitals and digits, with both among them.
+func plateAt(p *page, i int) (int, int, bool) {
+	const least, most, groups = 5, 8, 3
+	n, digits, end := 0, 0, 0
+	for k := i; k < min(len(p.words), i+groups); k++ {
+		w := p.words[k]
+		if gap := p.gap(k); k > i && gap != " " && gap != "-" || n+w.end-w.start > most || !all(p.word(k), digit|upper) {
+			break
+		}
+		n, digits, end = n+w.end-w.start, digits+w.digits, w.end
+	}
+	return p.words[i].start, end, n >= least && digits > 0 && digits < n
+}
+
 func swiftCode(p *page, i int) (int, int, bool) {
 	w := p.words[i]
 	n := w.end - w.start
@@ -216,11 +230,37 @@ func (p *page) inside(i int) bool {
 	return w.start > 0 && strings.IndexByte(glue, p.s[w.start-1]) >= 0 || w.end < len(p.s) && strings.IndexByte(glue, p.s[w.end]) >= 0
 }
 
-// numbers finds numbers of some length whose groups are held together by one of the marks.
+// continues tells whether a group of digits stands before the i-th word, held to it by one of the marks.
+func (p *page) continues(i int, marks string) bool {
+	return i > 0 && i < len(p.words) && p.numeric(i-1) && p.numeric(i) && len(p.gap(i)) == 1 && strings.Contains(marks, p.gap(i))
+}
+
+// alone finds numbers as numbers does, but none that is a part of a longer one.
+func alone(least, most int, marks string, check func(digits string, widths []int) bool) func(*page, func(int, int)) {
+	return func(p *page, yield func(int, int)) {
+		for i := range p.words {
+			if !p.numeric(i) || p.continues(i, marks) {
+				continue
+			}
+			digits, widths := p.groupsFrom(i, most, marks)
+			if len(digits) >= least && !p.continues(i+len(widths), marks) && check(digits, widths) && !p.glued(i, i+len(widths)-1) {
+				yield(p.words[i].start, p.words[i+len(widths)-1].end)
+			}
+		}
+	}
+}
+
+// glued tells whether the words from i to k are a part of a longer identifier.
+func (p *page) glued(i, k int) bool {
+	start, end := p.words[i].start, p.words[k].end
+	return start > 0 && strings.IndexByte("-_#.", p.s[start-1]) >= 0 || end+1 < len(p.s) && strings.IndexByte("-_.", p.s[end]) >= 0 && class(p.s[end+1]).is(alnum)
+}
+
+// numbers finds numbers of some length whose groups are held together by one of the marks; they may begin and end within a longer row of groups.
 func numbers(least, most int, marks string, check func(digits string, widths []int) bool) func(*page, func(int, int)) {
 	return func(p *page, yield func(int, int)) {
 		for i := range p.words {
-			if w := p.words[i]; !p.numeric(i) || w.start > 0 && strings.IndexByte("-_#.", p.s[w.start-1]) >= 0 {
+			if !p.numeric(i) {
 				continue
 			}
 			digits, widths := "", []int(nil)
@@ -233,15 +273,10 @@ func numbers(least, most int, marks string, check func(digits string, widths []i
 				}
 				digits += p.word(k)
 				widths = append(widths, len(p.word(k)))
-				if len(digits) < least || !check(digits, widths) {
-					continue
+				if len(digits) >= least && check(digits, widths) && !p.glued(i, k) {
+					yield(p.words[i].start, p.words[k].end)
+					break
 				}
-				end := p.words[k].end
-				if end+1 < len(p.s) && strings.IndexByte("-_.", p.s[end]) >= 0 && class(p.s[end+1]).is(alnum) {
-					continue
-				}
-				yield(p.words[i].start, end)
-				break
 			}
 		}
 	}
@@ -343,6 +378,9 @@ func findIBANs(p *page, yield func(int, int)) {
 			} else if c != ' ' && c != '-' || len(compact)%4 != 0 || p.s[end-1] == c {
 				break
 			}
+		}
+		if check := p.s[w.start+2 : w.start+4]; check < "02" || check > "98" {
+			continue
 		}
 		if want > 0 && len(compact) == want && mod97(string(compact)) && (end == len(p.s) || !class(p.s[end]).is(alnum)) {
 			yield(w.start, end)

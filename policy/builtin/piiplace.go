@@ -86,7 +86,7 @@ func findPhones(p *page, yield func(int, int)) {
 			continue
 		}
 		start := w.start
-		for start > 0 && w.start-start < 2 && (p.s[start-1] == '(' || p.s[start-1] == '+') {
+		for start > 0 && w.start-start < 2 && p.s[start] != '+' && strings.IndexByte("(+", p.s[start-1]) >= 0 {
 			start--
 		}
 		if start > 0 && (class(p.s[start-1]).is(alnum) || strings.IndexByte("-/._#$€£+:=,", p.s[start-1]) >= 0 && p.s[start] != '+') {
@@ -94,7 +94,7 @@ func findPhones(p *page, yield func(int, int)) {
 		}
 		international := strings.HasPrefix(p.s[start:], "+")
 		digits, widths := p.groupsFrom(i, 16, joined)
-		if len(widths) == 0 {
+		if !international && p.continues(i, " ") {
 			continue
 		}
 		n := phoneGroups(digits, widths, international)

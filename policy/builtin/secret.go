@@ -112,7 +112,7 @@ func findTokens(p *page, yield func(string, int, int)) {
 			body := rest[len(t.prefix):min(len(rest), len(t.prefix)+t.most+1)]
 			n := span(body, t.marks)
 			body = strings.TrimRight(body[:n], t.marks)
-			if n < t.least || n > t.most || !random(body) || hexTokens[t.prefix] && strings.Trim(body, hexDigits) != "" || capitalTokens[t.prefix] && !all(body, upper|digit) {
+			if n < t.least || n > t.most || distinct(body) < 6 || !capitalTokens[t.prefix] && !random(body) || hexTokens[t.prefix] && strings.Trim(body, hexDigits) != "" || capitalTokens[t.prefix] && !all(body, upper|digit) {
 				continue
 			}
 			yield(t.kind, w.start, w.start+len(t.prefix)+len(body))
@@ -328,10 +328,13 @@ func findBasicAuth(p *page, yield func(int, int)) {
 
 func findBearer(p *page, yield func(int, int)) {
 	for i := range p.words {
-		if !strings.EqualFold(p.word(i), "bearer") || i+1 == len(p.words) || strings.Trim(p.gap(i+1), " :\"'=") != "" || len(p.gap(i+1)) > 4 {
+		if !strings.EqualFold(p.word(i), "bearer") {
 			continue
 		}
-		start := p.words[i+1].start
+		start := p.words[i].end
+		for start < len(p.s) && start-p.words[i].end < maxGap && strings.IndexByte(" :\"'=", p.s[start]) >= 0 {
+			start++
+		}
 		const least, most = 16, 4096
 		n := span(p.upTo(start, most), "._~+/=-")
 		if body := strings.TrimRight(p.s[start:start+n], "."); len(body) >= least && random(body) && strings.ContainsAny(body, "0123456789") && !wordy(body) {
@@ -440,12 +443,15 @@ func secretKind(name, value string) string {
 }
 
 // placeholders are what documentation writes where a secret belongs.
-var placeholders = []string{"your", "changeme", "change_me", "placeholder", "redacted", "xxxx", "****", "....", "process.env", "os.environ", "getenv", "env.", "secrets.", "config.", "undefined", "dummy", "<", "${", "{{", "%s", "%("}
+var placeholders = []string{"your", "changeme", "change_me", "placeholder", "redacted", "xxxx", "****", "....", "process.env", "os.environ", "getenv", "env.", "secrets.", "config.", "undefined", "dummy", "<", "${", "{{"}
 
 func placeholder(s string) bool {
 	const fewest = 4
 	if s == "" || strings.IndexByte("$<{%*[(", s[0]) >= 0 && !strings.ContainsAny(s, "0123456789") || distinct(s) < fewest {
 		return true
+	}
+	if call := strings.IndexByte(s, '('); call > 0 && all(strings.Trim(s[:call], "_."), upper|lower) {
+		return true // the code that reads it
 	}
 	return containsAnyOf(strings.ToLower(s), placeholders...)
 }
