@@ -137,11 +137,10 @@ type Evidence struct {
 
 // Source is who brought a value into a session: "user", "system", "tool:NAME", "session" for the authenticated user, or "agent" where nobody else said it before.
 type Source struct {
-	Path   string   `json:"path"`
-	Value  string   `json:"value"` // as it was looked for
-	By     string   `json:"by"`
-	Seq    uint64   `json:"seq,omitempty"`    // the event that said it first; 0 for the agent
-	Labels []string `json:"labels,omitempty"` // the origins that the session tracked, where it does
+	Path  string `json:"path"`
+	Value string `json:"value"` // as it was looked for
+	By    string `json:"by"`
+	Seq   uint64 `json:"seq,omitempty"` // the event that said it first; 0 for the agent
 }
 
 // Example is one training record, tied to the trace, the clause and the path of the tree that it teaches.

@@ -16,6 +16,7 @@ type Renderer struct {
 // All lists the renderers by name.
 var All = []*Renderer{
 	GitHub,
+	HTML,
 	JSON,
 	JSONLines,
 	JUnit,

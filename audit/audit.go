@@ -42,6 +42,9 @@ type Config struct {
 	Workers int
 	// MaxBytes bounds one conversation, and with it the memory used; 0 means 64 MiB. Longer ones are reported and passed over.
 	MaxBytes int
+	// State names a file in which finished sessions are kept, so that an audit that was killed goes on where it stopped; empty: none.
+	// It counts for the same bytes in the same place under the same policy; anything else is audited anew. Now is that of the run that began it.
+	State string
 	// Traces keeps the records of each session in the report.
 	Traces bool
 	// Progress is called from time to time, never twice at once.
@@ -53,6 +56,7 @@ type Progress struct {
 	File     string // being read
 	Sessions int
 	Events   int
+	Resumed  int // of the sessions, those that an earlier run had finished
 }
 
 // Report is what an audit found. Sessions are in the order in which they were first met.
@@ -81,9 +85,13 @@ type Session struct {
 	Would     []proviso.Verdict   `json:"would,omitempty"`
 	Notes     proviso.Diagnostics `json:"notes,omitempty"`
 	Trace     *proviso.Trace      `json:"trace,omitempty"`
+	// Numbers are the numbers that the records of the trace had in their recording, where those had gaps.
+	Numbers []uint64 `json:"numbers,omitempty"`
 	// NearMisses are calls that were made without the check that should have come first. Obligations are what rules at the end of the session found.
 	NearMisses  []NearMiss   `json:"near_misses,omitempty"`
 	Obligations []Obligation `json:"obligations,omitempty"`
+
+	pair *pair
 }
 
 // Obligation is what a rule at session_end says about a session: what had to be done before its end was, or was not. A recording that breaks off has none.
@@ -151,9 +159,30 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Policy == nil {
 		return nil, errors.New("audit: no policy; compile one first")
 	}
-	files, err := expand(cfg.Paths)
+	r, files, err := begin(ctx, cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
+	}
+	rep := r.report(files)
+	if rep.Totals.Events == 0 {
+		return rep, empty("audit", files, rep.Diagnostics)
+	}
+	return rep, nil
+}
+
+// empty is the error where nothing at all could be decided.
+func empty(what string, files int, found proviso.Diagnostics) error {
+	if len(found) > 0 {
+		return fmt.Errorf("%s: %w: %w", what, ErrEmpty, found)
+	}
+	return fmt.Errorf("%s: %w in %d files; name files of recorded conversations", what, ErrEmpty, files)
+}
+
+// begin plays all files and returns the run, whose sessions are done, and how many files there were. second is the policy to compare with, nil for an audit.
+func begin(ctx context.Context, cfg Config, second *frame) (*run, int, error) {
+	files, err := expand(cfg.Paths)
+	if err != nil {
+		return nil, 0, err
 	}
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
@@ -161,34 +190,39 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 64 << 20
 	}
-	r := &run{cfg: cfg, frame: newFrame(cfg.Policy), sessions: map[string]int{}}
-	if err := r.all(ctx, files); err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	rep := r.report(len(files))
-	if rep.Totals.Events == 0 {
-		if len(rep.Diagnostics) > 0 {
-			return rep, fmt.Errorf("audit: %w: %w", ErrEmpty, rep.Diagnostics)
+	r := &run{cfg: cfg, frame: newFrame(cfg.Policy), second: second, sessions: map[string]int{}}
+	if cfg.State != "" {
+		if err := r.remember(ctx, files); err != nil {
+			return nil, 0, err
 		}
-		return rep, fmt.Errorf("audit: %w in %d files; name files of recorded conversations", ErrEmpty, len(files))
+		defer r.saved.file.Close()
 	}
-	return rep, nil
+	if err := r.all(ctx, files); err != nil {
+		return nil, 0, err
+	}
+	return r, len(files), nil
 }
 
 // run is one audit under way.
 type run struct {
-	cfg   Config
-	frame *frame
+	cfg    Config
+	frame  *frame
+	second *frame // of the policy to compare with, nil for an audit
+
+	saved    *savedState // nil where nothing is kept
+	surveyed *savedState // set while the records are counted, and nothing is decided
 
 	shared   chan work   // conversations, for any worker
 	own      []chan work // records, for the worker that has their session
 	sessions map[string]int
 
-	mu    sync.Mutex
-	met   int
-	done  []numbered
-	diags proviso.Diagnostics
-	state Progress
+	mu      sync.Mutex
+	met     int
+	done    []numbered
+	diags   proviso.Diagnostics
+	state   Progress
+	spoilt  map[string]bool // sessions with records that could not be read
+	unsaved bool            // the state could not be written
 }
 
 // numbered is a session with the place at which it was first met.
@@ -284,6 +318,7 @@ func (r *run) finish(p *player) {
 	s := p.finish()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.keep(p.key, &s)
 	r.done = append(r.done, numbered{p.place, s})
 	r.state.Sessions++
 	r.progress(p.moved)

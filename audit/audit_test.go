@@ -177,7 +177,9 @@ func TestRenderers(t *testing.T) {
 			if err := f.Render(&b, r); err != nil {
 				t.Fatal(err)
 			}
-			a.Expect(t, "want."+f.Name, b.Bytes())
+			if f != HTML { // TestHTML looks at pages
+				a.Expect(t, "want."+f.Name, b.Bytes())
+			}
 			if err := f.Render(failing{}, r); err == nil {
 				t.Errorf("%s: the error of the writer was lost", f.Name)
 			}

@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
-	"github.com/proviso-dev/proviso/policy"
-	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
 // The bounds of what a session remembers in order to say who brought a value in: the newest events, and of each so many bytes.
@@ -45,7 +43,7 @@ func (h *heard) hear(seq uint64, ev *proviso.Event) {
 
 // brought says for each value that the causes name who brought it into the session first: the newest events are searched for it, without regard to case.
 // What nobody else said comes from the agent itself. The text of an event is not looked for: its point says who speaks. Truth values and texts of one letter are left out: they are said too often to tell anything.
-func (h *heard) brought(causes []proviso.Cause, origins policy.Origins) []proviso.Source {
+func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
 	var out []proviso.Source
 	seen := map[string]bool{}
 	for _, c := range causes {
@@ -57,9 +55,6 @@ func (h *heard) brought(causes []proviso.Cause, origins policy.Origins) []provis
 			for _, text := range sayings(v.Val) {
 				s := h.first(text)
 				s.Path = v.Path
-				if origins != nil {
-					s.Labels = origins.Of(v.Val, builtin.ByValue)
-				}
 				out = append(out, s)
 			}
 		}

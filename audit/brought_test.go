@@ -44,7 +44,7 @@ func TestBrought(t *testing.T) {
 		{"x", ""},
 	} {
 		var got []string
-		for _, s := range h.brought([]proviso.Cause{{Inputs: []proviso.Value{{Path: "args.x", Val: c.value}}}}, nil) {
+		for _, s := range h.brought([]proviso.Cause{{Inputs: []proviso.Value{{Path: "args.x", Val: c.value}}}}) {
 			got = append(got, fmt.Sprint(s.By, " ", s.Seq))
 		}
 		if strings.Join(got, ", ") != c.want {

@@ -62,16 +62,7 @@ func renderJUnit(w io.Writer, r *Report) error {
 		out.Errors += suite.Errors
 		out.Skipped += suite.Skipped
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(out); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return writeXML(w, out)
 }
 
 func (j *junitSuite) add(s *Session, v *proviso.Verdict) {

@@ -31,12 +31,17 @@ type player struct {
 	sheet sheet
 	heard heard
 	nears nears
+	pair  *pair  // nil where nothing is compared
 	seq   uint64 // of the recording's last event
 	out   Session
 	trace *proviso.Trace
+	gaps  bool // the numbers of the recording are not those of the trace
 	ended bool // the recording shows the end, or cannot show it
 	last  time.Time
 	moved int // events since progress was told
+
+	key  string // under which the session is kept in the state, empty where none is
+	left int    // records of it that are still to come, where that is known
 }
 
 func newPlayer(f *frame, w work, id string, traces bool) *player {
@@ -48,8 +53,21 @@ func newPlayer(f *frame, w work, id string, traces bool) *player {
 	return p
 }
 
+// player returns the player of a session, beside one of the other policy where two are compared.
+func (r *run) player(w work, id string) *player {
+	p := newPlayer(r.frame, w, id, r.cfg.Traces)
+	if r.second != nil {
+		p.pair = &pair{second: newPlayer(r.second, w, id, false)}
+	}
+	return p
+}
+
 // conversation plays one text that is no record.
 func (r *run) conversation(w work) {
+	key := r.conversationKey(w)
+	if r.restored(key, w.place) {
+		return
+	}
 	pos := proviso.Pos{File: w.source, Line: w.line}
 	doc, cut, err := llm.Decode([]byte(w.text))
 	if err != nil {
@@ -68,7 +86,8 @@ func (r *run) conversation(w work) {
 	if id == "" {
 		id = fmt.Sprintf("%s:%d", path.Base(w.source), w.line)
 	}
-	p := newPlayer(r.frame, w, id, r.cfg.Traces)
+	p := r.player(w, id)
+	p.key = key
 	p.out.Truncated = cut || conv.Truncated
 	p.ended = p.out.Truncated
 	for _, d := range conv.Diagnostics {
@@ -127,11 +146,13 @@ func (r *run) records(w work, players map[string]*player) {
 		var rec proviso.Record
 		if err := proviso.DecodeStrict(l.text, &rec); err != nil {
 			r.note(proviso.Diagnostic{Pos: proviso.Pos{File: w.source, Line: l.line}, Code: CodeUnreadable, Msg: err.Error(), Hint: "the session is audited without this record"})
+			r.spoil(l.session)
 			continue
 		}
 		p := players[l.session]
 		if p == nil {
-			p = newPlayer(r.frame, work{source: w.source, line: l.line, place: l.place}, l.session, r.cfg.Traces)
+			p = r.player(work{source: w.source, line: l.line, place: l.place}, l.session)
+			p.key, p.left = r.recordsKey(l.session)
 			players[l.session] = p
 		}
 		if rec.Event.Point == proviso.SessionEnd {
@@ -139,6 +160,10 @@ func (r *run) records(w work, players map[string]*player) {
 		}
 		p.step(&rec.Event, &rec)
 		r.count(p)
+		if p.left--; p.left == 0 {
+			delete(players, l.session)
+			r.finish(p)
+		}
 	}
 }
 
@@ -174,6 +199,30 @@ func (t *transcript) Confirmed(in *policy.Input) proviso.Tri {
 
 // step decides one event, as live, and makes it part of the session, as recorded; it keeps the event. rec is the record that it came in, nil for a conversation of others.
 func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
+	if p.pair != nil {
+		p.both(*ev, ev, rec)
+		return
+	}
+	in, d, view, seq := p.decide(ev, rec)
+	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec), heard: &p.heard, approval: approvalOf(rec)})
+	if d.Outcome == proviso.NeedInfo && ev.Point == proviso.ToolCallPoint && !prevented(rec) {
+		p.nears.note(p.state, in, &d, seq)
+	}
+	p.heard.hear(seq, ev)
+	p.apply(in, d, rec, seq)
+}
+
+// both decides an event under two policies and compares what they say.
+func (p *player) both(again proviso.Event, ev *proviso.Event, rec *proviso.Record) {
+	in, a, _, seq := p.decide(ev, rec)
+	in2, b, _, _ := p.pair.second.decide(&again, rec)
+	p.compare(in, seq, &a, &b)
+	p.apply(in, a, rec, seq)
+	p.pair.second.apply(in2, b, rec, seq)
+}
+
+// decide decides one event as live, with what the session has shown until then.
+func (p *player) decide(ev *proviso.Event, rec *proviso.Record) (*policy.Input, proviso.Decision, *policy.View, uint64) {
 	seq := ev.Seq
 	p.last = ev.Time
 	ev.Session, ev.Seq = p.state.ID(), p.state.Next()
@@ -192,12 +241,12 @@ func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
 	if a := approvalOf(rec); a != nil {
 		view.Approved = a.Rules
 	}
-	d := p.frame.policy.Decide(in, view)
-	p.sheet.look(step{in: in, view: view, decision: &d, seq: seq, prevented: prevented(rec), heard: &p.heard, approval: approvalOf(rec)})
-	if d.Outcome == proviso.NeedInfo && ev.Point == proviso.ToolCallPoint && !prevented(rec) {
-		p.nears.note(p.state, in, &d, seq)
-	}
-	p.heard.hear(seq, ev)
+	return in, p.frame.policy.Decide(in, view), view, seq
+}
+
+// apply makes a decided event part of the session, as recorded.
+func (p *player) apply(in *policy.Input, d proviso.Decision, rec *proviso.Record, seq uint64) {
+	ev := in.Event
 	out := p.state.RecordExecuted(in, d)
 	if prevented(rec) && ev.Point == proviso.ToolCallPoint {
 		out.Phase, out.Stale = proviso.Denied, nil
@@ -210,6 +259,8 @@ func (p *player) step(ev *proviso.Event, rec *proviso.Record) {
 	}
 	if p.trace != nil {
 		p.trace.Records = append(p.trace.Records, out)
+		p.gaps = p.gaps || seq != ev.Seq
+		p.out.Numbers = append(p.out.Numbers, seq)
 	}
 }
 
@@ -238,11 +289,15 @@ func (p *player) finish() Session {
 	if !p.ended {
 		p.step(&proviso.Event{Time: p.last, Point: proviso.SessionEnd, Body: &proviso.Lifecycle{Kind: "end"}}, nil)
 	}
+	p.out.pair = p.pair
 	p.out.NearMisses, p.out.Obligations = p.nears.found, p.sheet.obligations
 	p.out.Verdicts, p.out.Would = p.sheet.verdicts(p.out.Session)
 	for _, v := range p.out.Verdicts {
 		p.out.Status = max(p.out.Status, v.Status)
 	}
 	p.out.Trace = p.trace
+	if !p.gaps {
+		p.out.Numbers = nil
+	}
 	return p.out
 }

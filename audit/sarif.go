@@ -63,21 +63,31 @@ func renderSARIF(w io.Writer, r *Report) error {
 		rules = append(rules, sarifRule{c.Clause.ID, sarifText{text}})
 	}
 	err := findings(r, func(s *Session, v *proviso.Verdict, e *proviso.Evidence) error {
-		l := sarifLocation{Logical: []sarifLogical{{s.Session, "session"}}}
-		l.Physical.Artifact.URI = s.Source
-		if s.Line > 0 {
-			l.Physical.Region = &sarifRegion{s.Line}
-		}
 		text := statement(s, v, e)
 		if v.Clause.Text != "" {
 			text += "\nClause: " + v.Clause.Text
 		}
-		results = append(results, sarifResult{v.Clause.ID, sarifLevels[v.Status], sarifText{text}, []sarifLocation{l}})
+		results = append(results, sarifResult{v.Clause.ID, sarifLevels[v.Status], sarifText{text}, sarifAt(s.Session, s.Source, s.Line)})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	return writeSARIF(w, rules, results)
+}
+
+// sarifAt is the place of a result: where the conversation begins in its source.
+func sarifAt(session, source string, line int) []sarifLocation {
+	l := sarifLocation{Logical: []sarifLogical{{session, "session"}}}
+	l.Physical.Artifact.URI = source
+	if line > 0 {
+		l.Physical.Region = &sarifRegion{line}
+	}
+	return []sarifLocation{l}
+}
+
+// writeSARIF writes a log of one run.
+func writeSARIF(w io.Writer, rules []sarifRule, results []sarifResult) error {
 	type driver struct {
 		Name  string      `json:"name"`
 		Rules []sarifRule `json:"rules"`

@@ -376,6 +376,12 @@ func (s *stream) value(text string, line int) error {
 	if len(text) == 0 {
 		return nil
 	}
+	if s.run.surveyed != nil {
+		if id, err := sessionOf(text); isRecord(text) && err == nil {
+			s.run.surveyed.survey(s.source, line, strings.Clone(id), text)
+		}
+		return nil
+	}
 	if !isRecord(text) {
 		return send(s.ctx, s.run.shared, work{source: s.source, line: line, place: s.run.place(), text: text})
 	}
@@ -389,6 +395,13 @@ func (s *stream) value(text string, line int) error {
 		id = strings.Clone(id) // or the whole line would stay with the session
 		place = s.run.place()
 		s.run.sessions[id] = place
+		if key, _ := s.run.recordsKey(id); s.run.restored(key, place) {
+			s.run.sessions[id] = restoredPlace
+			return nil
+		}
+	}
+	if place == restoredPlace {
+		return nil
 	}
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, id)

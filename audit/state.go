@@ -1,0 +1,260 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+)
+
+// CodeState is the code of a state file that cannot be used.
+const CodeState = "PV408"
+
+// savedState is the file in which an audit keeps the sessions that are done, so that one that was killed goes on where it stopped.
+// Its first line says what it is about; each further line is one finished session under the hash of its input. What a crash left of a last line is cut off.
+type savedState struct {
+	file  *os.File
+	done  map[string][]byte // sessions as JSON, by key
+	lines map[string]*sessionLines
+}
+
+// stateHead is the first line. Sessions count only under the same policy, the same form and the same assumed time.
+type stateHead struct {
+	Audit  int       `json:"proviso_audit"`
+	Policy string    `json:"policy"`
+	Traces bool      `json:"traces,omitempty"`
+	Now    time.Time `json:"now,omitzero"`
+}
+
+type stateLine struct {
+	Key     string       `json:"key"`
+	Session proviso.JSON `json:"session"`
+}
+
+// sessionLines is what the records of one session are, over all files.
+type sessionLines struct {
+	hash  hash.Hash
+	count int
+	key   string
+}
+
+// stateForm changes where a session of an older state file would not be what this program finds.
+const stateForm = 1
+
+// openState reads the state of an earlier run and opens the file for this one. A file that is about another policy or form is begun anew.
+// The time that recordings without one are taken to begin at is that of the first run.
+func openState(name string, cfg *Config) (*savedState, error) {
+	head := stateHead{Audit: stateForm, Policy: cfg.Policy.Digest(), Traces: cfg.Traces, Now: cfg.Now.UTC()}
+	s := &savedState{done: map[string][]byte{}, lines: map[string]*sessionLines{}}
+	old, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, stateError(err)
+	}
+	whole := old[:bytes.LastIndexByte(old, '\n')+1]
+	first, rest, _ := bytes.Cut(whole, []byte("\n"))
+	var had stateHead
+	switch {
+	case len(whole) == 0 && !looksLikeState(old):
+		return nil, stateError(fmt.Errorf("%s is not the state of an audit", name))
+	case len(whole) == 0:
+	case proviso.DecodeStrict(first, &had) != nil:
+		return nil, stateError(fmt.Errorf("%s is not the state of an audit", name))
+	case had.Audit != head.Audit || had.Policy != head.Policy || had.Traces != head.Traces:
+		whole = nil
+	default:
+		cfg.Now = had.Now
+		if err := s.read(rest); err != nil {
+			return nil, stateError(err)
+		}
+	}
+	if s.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, stateError(err)
+	}
+	kept := int64(0)
+	if had.Audit != 0 && whole != nil {
+		kept = int64(len(whole))
+	}
+	err = s.file.Truncate(kept)
+	if err == nil {
+		_, err = s.file.Seek(kept, io.SeekStart)
+	}
+	if err == nil && kept == 0 {
+		err = s.write(head)
+	}
+	if err != nil {
+		s.file.Close()
+		return nil, stateError(err)
+	}
+	return s, nil
+}
+
+func stateError(err error) error {
+	return fmt.Errorf("state: %w; name another file with --state, or remove it [%s]", err, CodeState)
+}
+
+// looksLikeState reports whether a file without a whole line may be the beginning of a state: nothing else is ever overwritten.
+func looksLikeState(b []byte) bool {
+	begin := []byte(`{"proviso_audit":`)
+	return bytes.HasPrefix(begin, b[:min(len(b), len(begin))])
+}
+
+func (s *savedState) read(text []byte) error {
+	for line := range bytes.Lines(text) {
+		var l stateLine
+		if err := proviso.DecodeStrict(bytes.TrimSpace(line), &l); err != nil {
+			return fmt.Errorf("a line is damaged: %w", err)
+		}
+		s.done[l.Key] = l.Session
+	}
+	return nil
+}
+
+// write appends one line with a single call, so that what is there after a crash is a prefix of what was written.
+func (s *savedState) write(v any) error {
+	b, err := proviso.AppendJSON(nil, v)
+	if err != nil {
+		return err
+	}
+	_, err = s.file.Write(append(b, '\n'))
+	return err
+}
+
+// save keeps a finished session.
+func (s *savedState) save(key string, done *Session) error {
+	b, err := proviso.AppendJSON(nil, done)
+	if err != nil {
+		return err
+	}
+	return s.write(stateLine{key, b})
+}
+
+// restore returns the session that an earlier run finished for the same input. A damaged one is audited again.
+func (s *savedState) restore(key string) (out Session, ok bool) {
+	b, ok := s.done[key]
+	if !ok || proviso.DecodeStrict(b, &out) != nil {
+		return Session{}, false
+	}
+	return out, true
+}
+
+// conversationKey is the key of a conversation: its place and its bytes.
+func conversationKey(source string, line int, text string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "conversation\x00%s\x00%d\x00", source, line)
+	_, _ = io.WriteString(h, text)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// survey takes a record into the key of its session.
+func (s *savedState) survey(source string, line int, id, text string) {
+	l := s.lines[id]
+	if l == nil {
+		l = &sessionLines{hash: sha256.New()}
+		s.lines[id] = l
+	}
+	l.count++
+	fmt.Fprintf(l.hash, "record\x00%s\x00%d\x00%d\x00", source, line, len(text))
+	_, _ = io.WriteString(l.hash, text)
+}
+
+// sum ends the survey.
+func (s *savedState) sum() {
+	for _, l := range s.lines {
+		l.key = hex.EncodeToString(l.hash.Sum(nil))
+		l.hash = nil
+	}
+}
+
+// recordsKey is the key of a session of records, and how many lines it has; the key is empty for a session that the survey has not seen.
+func (s *savedState) recordsKey(id string) (key string, lines int) {
+	if l := s.lines[id]; l != nil {
+		return l.key, l.count
+	}
+	return "", 0
+}
+
+// restoredPlace marks a session of records that an earlier run finished; its lines are passed over.
+const restoredPlace = -1
+
+// remember opens the state and, because the records of a session may lie far apart, reads all files once to know which belong together.
+func (r *run) remember(ctx context.Context, files []string) error {
+	s, err := openState(r.cfg.State, &r.cfg)
+	if err != nil {
+		return err
+	}
+	quiet := r.cfg
+	quiet.Progress = nil
+	count := &run{cfg: quiet, surveyed: s, sessions: map[string]int{}}
+	if err := count.read(ctx, files); err != nil {
+		s.file.Close()
+		return err
+	}
+	s.sum()
+	r.saved = s
+	return nil
+}
+
+func (r *run) conversationKey(w work) string {
+	if r.saved == nil {
+		return ""
+	}
+	return conversationKey(w.source, w.line, w.text)
+}
+
+func (r *run) recordsKey(id string) (key string, lines int) {
+	if r.saved == nil {
+		return "", 0
+	}
+	return r.saved.recordsKey(id)
+}
+
+// restored takes a session that an earlier run finished into the report.
+func (r *run) restored(key string, place int) bool {
+	if key == "" {
+		return false
+	}
+	s, ok := r.saved.restore(key)
+	if !ok {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = append(r.done, numbered{place, s})
+	r.state.Sessions++
+	r.state.Resumed++
+	r.progress(s.Events)
+	return true
+}
+
+// spoil keeps a session out of the state: what is wrong with its records has to be told again.
+func (r *run) spoil(session string) {
+	if r.saved == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spoilt == nil {
+		r.spoilt = map[string]bool{}
+	}
+	r.spoilt[session] = true
+}
+
+// keep saves a finished session. Where that fails it is said once, and the audit goes on. The caller holds the lock.
+func (r *run) keep(key string, s *Session) {
+	if key == "" || r.spoilt[s.Session] {
+		return
+	}
+	if err := r.saved.save(key, s); err != nil && !r.unsaved {
+		r.unsaved = true
+		r.diags = append(r.diags, proviso.Diagnostic{Pos: proviso.Pos{File: r.cfg.State}, Code: CodeState, Severity: proviso.Warning, Msg: "a finished session could not be kept: " + err.Error(), Hint: "this run is whole, but it cannot be resumed"})
+	}
+}
