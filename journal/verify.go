@@ -78,8 +78,23 @@ func (v *Verifier) note(format string, args ...any) {
 	v.report.Notes = append(v.report.Notes, fmt.Sprintf(format, args...))
 }
 
-// Store names the store that is verified, before anything else; checkpoints of another one are findings.
-func (v *Verifier) Store(id string) { v.report.Store = id }
+// Store names the store that is verified, before its acts and records; checkpoints of another one are findings.
+func (v *Verifier) Store(id string) {
+	v.report.Store = id
+	v.report.Kept = 0
+	v.kept = slices.DeleteFunc(v.kept, func(c *Checkpoint) bool {
+		if c.Store == id {
+			v.report.Kept = max(v.report.Kept, c.Number)
+			return false
+		}
+		v.foreign(c)
+		return true
+	})
+}
+
+func (v *Verifier) foreign(c *Checkpoint) {
+	v.find(Finding{Kind: "checkpoint", Msg: fmt.Sprintf("checkpoint %d is of another store: %s, not %s", c.Number, c.Store, v.report.Store)})
+}
 
 // Checkpoint has the journal compared with a checkpoint, given as its text. from says where it came from, for messages.
 func (v *Verifier) Checkpoint(from string, text []byte) {
@@ -90,7 +105,7 @@ func (v *Verifier) Checkpoint(from string, text []byte) {
 	case v.Key != nil && !bytes.Equal(v.Key, c.Key):
 		v.find(Finding{Kind: "checkpoint", Msg: fmt.Sprintf("%s: checkpoint %d is signed by the key %s, not by yours", from, c.Number, HashOf(c.Key).Short())})
 	case v.report.Store != "" && c.Store != v.report.Store:
-		v.find(Finding{Kind: "checkpoint", Msg: fmt.Sprintf("%s: checkpoint %d is of another store: %s, not %s", from, c.Number, c.Store, v.report.Store)})
+		v.foreign(c)
 	default:
 		if v.Key == nil {
 			v.note("%s: checkpoint %d is signed by the key %s; compare that with your own", from, c.Number, HashOf(c.Key).Short())
