@@ -91,9 +91,13 @@ func (p *Policy) Bind(ev *proviso.Event, call *Input) *Input {
 		in.Fault = &proviso.Fault{Code: codeBody, Msg: fmt.Sprintf("a %s event cannot carry %T", ev.Point, ev.Body)}
 	}
 	if len(in.Text) > MaxEvent && in.Fault == nil {
-		in.Fault = &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the text has %d bytes, more than the %d that are decided on", len(in.Text), MaxEvent)}
+		in.Fault = tooLarge("text", len(in.Text))
 	}
 	return in
+}
+
+func tooLarge(what string, n int) *proviso.Fault {
+	return &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the %s has %d bytes, more than the %d that are decided on", what, n, MaxEvent)}
 }
 
 func bodyFits(ev *proviso.Event) bool {
@@ -123,7 +127,7 @@ func (p *Policy) bindCall(in *Input, b *proviso.ToolCall) {
 		in.Fault = &proviso.Fault{Code: codeNoTool, Msg: fmt.Sprintf("unknown tool %q", b.Tool), Hint: proviso.DidYouMean(b.Tool, p.names)}
 	}
 	if len(b.Args) > MaxEvent {
-		in.Fault = &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the arguments have %d bytes, more than the %d that are decided on", len(b.Args), MaxEvent)}
+		in.Fault = tooLarge("argument object", len(b.Args))
 		return
 	}
 	v, err := proviso.DecodeJSON(b.Args)
@@ -171,7 +175,8 @@ func (p *Policy) bindResult(in *Input, b *proviso.ToolResult) {
 		return
 	}
 	if len(b.Content) > MaxEvent {
-		return // reported by Bind over the text
+		in.Fault = tooLarge("result", len(b.Content))
+		return
 	}
 	text := in.Text
 	if b.Text != "" {

@@ -129,15 +129,15 @@ func (s *Shape) pass(checks []*jsonschema.Schema, v any, path string) error {
 func (s *Shape) convertKind(v any, path string) (any, error) {
 	switch s.Kind {
 	case BoolKind:
-		if b, ok := v.(bool); ok {
-			return b, nil
+		if _, ok := v.(bool); ok {
+			return v, nil
 		}
 	case StringKind:
 		if t, ok := v.(string); ok {
 			if s.maxLen != nil && utf8.RuneCountInString(t) > *s.maxLen {
 				return nil, nonconforming(path, "longer than %d characters", *s.maxLen)
 			}
-			return t, nil
+			return v, nil
 		}
 	case IntKind:
 		return s.convertInt(v, path)
@@ -173,35 +173,31 @@ func (s *Shape) convertKind(v any, path string) (any, error) {
 }
 
 func (s *Shape) convertInt(v any, path string) (any, error) {
-	var i int64
 	switch n := v.(type) {
 	case int64:
-		i = n
 	case float64:
 		if n != math.Trunc(n) || math.Abs(n) > MaxExact {
 			return nil, nonconforming(path, "%v is not an integer that can be represented exactly", n)
 		}
-		i = int64(n)
+		v = int64(n)
 	default:
 		return nil, nonconforming(path, "%s where the schema wants integer", KindOf(v))
 	}
-	return i, s.inRange(i, path)
+	return v, s.inRange(v, path)
 }
 
 func (s *Shape) convertDouble(v any, path string) (any, error) {
-	var f float64
 	switch n := v.(type) {
 	case float64:
-		f = n
 	case int64:
 		if n > MaxExact || n < -MaxExact {
 			return nil, nonconforming(path, "%d cannot be represented exactly as a number; declare it an integer or send it as a string", n)
 		}
-		f = float64(n)
+		v = float64(n)
 	default:
 		return nil, nonconforming(path, "%s where the schema wants number", KindOf(v))
 	}
-	return f, s.inRange(f, path)
+	return v, s.inRange(v, path)
 }
 
 func (s *Shape) inRange(v any, path string) error {
