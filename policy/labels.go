@@ -41,7 +41,10 @@ func (p *Policy) AsksConsent() bool { return p.consents }
 
 // labels declares what the packs call sources, and collects every label that can be.
 func (c *compiler) labels() {
-	c.known = map[string]bool{pack.LabelUser: true, pack.LabelSystem: true, pack.LabelAssistant: true}
+	c.known = map[string]bool{}
+	for _, l := range pack.SessionLabels {
+		c.known[l] = true
+	}
 	owner := map[string]*pack.Pack{}
 	for _, pk := range c.p.packs {
 		for _, n := range pk.LabelNames() {

@@ -21,6 +21,7 @@ type call struct {
 	in       *policy.Input // as it was forwarded
 	seq      uint64        // of its release
 	answered bool          // its result is held
+	asked    bool          // the user named all its arguments
 }
 
 // answered is the result of a call on its way into the state.

@@ -65,20 +65,37 @@ func (o *origins) init(rules Rules, t *talk) {
 
 // ---- sources
 
+// from is a source: user, system, tool:NAME or tool:NAME.FIELD.
+type from struct {
+	label string
+	// standing is how far the source can be relied on.
+	standing standing
+}
+
+// standing tells results apart.
+type standing byte
+
+// The standings, as they stand in keys of classes.
+const (
+	plain   standing = ' '
+	hearsay standing = '?' // it answers no call of this session
+	asked   standing = '!' // of a call that the user asked for
+)
+
 // message takes in what a user or the system said.
 func (o *origins) message(m *proviso.Message) {
 	if !o.tracks || m.Role == proviso.Assistant {
 		return
 	}
-	source := pack.LabelUser
+	f := from{pack.LabelUser, plain}
 	if m.Role == proviso.System {
-		source = pack.LabelSystem
+		f.label = pack.LabelSystem
 	}
-	o.text(o.class(source, false), m.Text)
+	o.text(o.class(f), m.Text)
 }
 
 // result takes in what a tool answered: by field where it is JSON, be it inside a text.
-func (o *origins) result(in *policy.Input, b *proviso.ToolResult, hearsay bool) {
+func (o *origins) result(in *policy.Input, b *proviso.ToolResult, st standing) {
 	if !o.tracks {
 		return
 	}
@@ -86,64 +103,116 @@ func (o *origins) result(in *policy.Input, b *proviso.ToolResult, hearsay bool) 
 	if tool == "" {
 		tool = b.Tool
 	}
-	source := "tool:" + tool
-	v, err := any(b.Text), error(nil)
-	if len(b.Content) > 0 {
-		v, err = proviso.DecodeResultJSON(b.Content)
-	} else if s := strings.TrimSpace(b.Text); s != "" && (s[0] == '{' || s[0] == '[') {
-		if v, err = proviso.DecodeResultJSON([]byte(s)); err != nil {
-			v, err = b.Text, nil
+	f := from{toolSource + tool, st}
+	raw := []byte(b.Content)
+	if len(raw) == 0 {
+		if s := strings.TrimSpace(b.Text); s != "" && (s[0] == '{' || s[0] == '[') {
+			raw = []byte(s)
 		}
 	}
-	if err != nil {
-		v = string(b.Content)
+	if len(raw) > 0 {
+		if v, err := proviso.DecodeResultJSON(raw); err == nil {
+			o.value(f, v)
+			return
+		}
 	}
-	o.value(source, v, hearsay)
+	o.text(o.class(f)+ofPieces, b.Text+string(b.Content))
 }
+
+const toolSource = "tool:"
 
 // begin takes in what the door said of the session.
 func (o *origins) begin(l *proviso.Lifecycle) {
 	if !o.tracks {
 		return
 	}
-	o.value(pack.LabelSystem, []any{l.User, l.Attributes}, false)
+	o.value(from{pack.LabelSystem, plain}, []any{l.User, l.Attributes})
 	if len(l.Labels) > 0 {
 		o.inherit = l.Labels
 		o.grow(l.Labels)
 	}
 }
 
+// asks reports whether the user asked for a call: it has arguments, and the user named all of them.
+func (o *origins) asks(in *policy.Input) bool {
+	return o.tracks && len(in.Raw) > 0 && slices.Contains(o.Every(in.Raw), pack.LabelUser)
+}
+
 // value takes in a value of a source, its fields as sources of their own.
-func (o *origins) value(source string, v any, hearsay bool) {
+func (o *origins) value(f from, v any) {
 	switch v := v.(type) {
 	case []any:
 		for _, m := range v {
-			o.value(source, m, hearsay)
+			o.value(f, m)
 		}
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			below := source
-			if strings.HasPrefix(source, "tool:") {
-				below += "." + k
+			below := f
+			if strings.HasPrefix(f.label, toolSource) {
+				below.label += "." + k
 			}
 			// A key may be a value as well, such as the number of an order.
-			o.text(o.class(source, hearsay), k)
-			o.value(below, v[k], hearsay)
+			o.leaf(f, k)
+			o.value(below, v[k])
 		}
 	case nil:
 	case string:
-		o.text(o.class(source, hearsay), v)
+		o.leaf(f, v)
+	case bool:
+		o.single(o.class(f), truth(v))
 	default:
-		o.index(hearsay, source, printsOf(v))
+		o.leaf(f, plainText(v))
 	}
 }
 
-func (o *origins) index(hearsay bool, source string, ws []print) {
-	c := o.class(source, hearsay)
-	for _, w := range ws {
-		o.newest().begin(c)
-		o.newest().add(w)
+// maxLeaf is how many words a field may have to be looked for as a whole.
+const maxLeaf = 1024
+
+// leaf takes in one text of a JSON value.
+func (o *origins) leaf(f from, s string) {
+	c := o.class(f)
+	if !strings.HasPrefix(f.label, toolSource) {
+		o.text(c, s)
+		return
 	}
+	o.r.read(s)
+	n := len(o.r.words)
+	if n == 0 {
+		return
+	}
+	if n > maxLeaf {
+		o.text(c+ofPieces, s)
+		return
+	}
+	o.newest().leaf(c, o.r.words)
+	o.single(c+ofWhole, o.r.whole())
+	for _, t := range o.r.things {
+		at := c + ofPieces
+		if t.from == 0 && t.to == n {
+			at = c + ofWhole
+		}
+		o.single(at, t.print)
+	}
+}
+
+// whole is what a text is found by as the whole of a field: its words, and what these are together.
+func (r *reading) whole() print {
+	b := make([]byte, 0, 64)
+	for _, w := range r.words {
+		b = append(b, w.print[:]...)
+	}
+	for _, t := range r.things {
+		if t.strict && t.from == 0 && t.to == len(r.words) {
+			b = append(b, t.print[:]...)
+		}
+	}
+	return printOf(aLeaf, string(b))
+}
+
+func (o *origins) single(c int32, p print) {
+	g := o.newest()
+	g.begin(c)
+	g.add(p)
 }
 
 func (o *origins) text(c int32, s string) {
@@ -172,28 +241,36 @@ func (o *origins) newest() *passages {
 	return o.gens[0]
 }
 
-// class is the number of a source's class.
-func (o *origins) class(source string, hearsay bool) int32 {
-	key := source
-	if hearsay {
-		key = "?" + source
-	}
+// class is the number of a source's class. Of a tool there are three in a row: for the words of a field, for pieces of it, and for the whole.
+func (o *origins) class(f from) int32 {
+	key := string(rune(f.standing)) + f.label
 	if c, ok := o.byKey[key]; ok {
 		return c
 	}
-	c := class{key, o.labelsOf(source), hearsay}
-	if len(o.classes) >= MaxFields {
-		c = o.coarse(source, c.Labels)
+	c := class{key, o.labelsOf(f.label), f.standing == hearsay}
+	if len(o.classes) >= 3*MaxFields {
+		c = o.coarse(f.label, c.Labels)
 		if n, ok := o.byKey[c.Key]; ok {
 			return n
 		}
 	}
+	if f.standing == asked {
+		c.Labels = with(c.Labels, pack.LabelAsked)
+	}
 	n := int32(len(o.classes))
-	o.classes = append(o.classes, c)
 	o.byKey[c.Key] = n
-	o.grow(c.Labels)
+	o.classes = append(o.classes, c)
+	if strings.HasPrefix(f.label, toolSource) {
+		o.classes = append(o.classes, class{c.Key + "\x00" + pack.LabelText, with(c.Labels, pack.LabelText), c.Hearsay}, class{c.Key + "\x00" + pack.LabelField, with(c.Labels, pack.LabelField), c.Hearsay})
+	}
+	for _, c := range o.classes[n:] {
+		o.grow(c.Labels)
+	}
 	return n
 }
+
+// with adds a label to a sorted list, which is not changed.
+func with(ls []string, label string) []string { return join(ls, []string{label}) }
 
 // labelsOf names a source: by itself, by everything that its field lies in, and as the packs call it.
 func (o *origins) labelsOf(source string) []string {
@@ -221,7 +298,7 @@ func (o *origins) coarse(source string, known []string) class {
 			ls = append(ls, l)
 		}
 	}
-	if len(o.classes) >= 2*MaxFields {
+	if len(o.classes) >= 6*MaxFields {
 		// So many tools do not exist; of those that a client makes up, nothing is told apart.
 		name, ls = "tool:*", append(slices.Clone(o.rules.LabelNames()), o.traced...)
 	}
@@ -247,7 +324,7 @@ func (o *origins) grow(ls []string) {
 // confirmed takes in the key arguments of a call that the user agreed to: they count as said.
 func (o *origins) confirmed(in *policy.Input) {
 	for _, vs := range o.keyArguments(in) {
-		o.value(pack.LabelUser, vs, false)
+		o.value(from{pack.LabelUser, plain}, vs)
 	}
 }
 
@@ -334,12 +411,12 @@ func (u *union) add(v any) {
 
 var userOnly = []string{pack.LabelUser}
 
-// Every returns the labels that each part of the value is known to have. Of a value without parts, such as an empty list, these are user, system, and all that the packs name.
+// Every returns the labels that each part of the value is known to have. Of a value without parts, such as an empty list, these are user, system, field, asked, and all that the packs name.
 func (o *origins) Every(v any) []string {
 	e := intersection{o: o}
 	e.add(v)
 	if e.parts == 0 {
-		out := append(slices.Clone(o.rules.LabelNames()), pack.LabelUser, pack.LabelSystem)
+		out := append(slices.Clone(o.rules.LabelNames()), pack.LabelUser, pack.LabelSystem, pack.LabelField, pack.LabelAsked)
 		slices.Sort(out)
 		return out
 	}
@@ -429,14 +506,25 @@ type found struct {
 }
 
 func (o *origins) lookUp(v any) (f found) {
-	s, isText := v.(string)
-	if !isText {
-		return o.lookUpPrints(v)
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = v
+	case bool:
+		return o.lookUpPrints(truth(v))
+	case time.Time:
+		return o.lookUpPrints(printsOf(v)...)
+	default:
+		s = plainText(v)
 	}
 	o.r.read(s)
 	n := len(o.r.words)
 	if n == 0 {
-		f.made = s != "" && strings.TrimSpace(s) != "" // spelt in punctuation
+		f.made = strings.TrimSpace(s) != "" // spelt in punctuation
+		return f
+	}
+	if h := o.whole(); h.size > 0 {
+		f.parts = append(f.parts, h.labels)
 		return f
 	}
 	for i := 0; i < n; {
@@ -448,6 +536,29 @@ func (o *origins) lookUp(v any) (f found) {
 		i += max(h.size, 1)
 	}
 	return f
+}
+
+// whole looks a text up as the whole of a field, and unites what is found with where it stands as a passage.
+func (o *origins) whole() (h hit) {
+	n := len(o.r.words)
+	if n > maxLeaf {
+		return h
+	}
+	w := o.r.whole()
+	for g, p := range o.gens {
+		if p == nil {
+			continue
+		}
+		if set := p.one(w); set != noSet {
+			h.take(n, true, o.labels(g, set))
+		}
+	}
+	if h.size > 0 {
+		if s := o.segment(0); s.size == n {
+			h.take(n, true, s.labels)
+		}
+	}
+	return h
 }
 
 // weighty reports whether a passage inside a longer text says enough to be recognised: four letters or digits, or a word of two letters or three.
@@ -553,47 +664,43 @@ func (o *origins) labels(gen int, id setID) labels {
 	return l
 }
 
-// lookUpPrints looks a number, a truth value or a time up.
-func (o *origins) lookUpPrints(v any) (f found) {
-	for _, w := range printsOf(v) {
-		var l labels
-		hit := false
+// lookUpPrints looks a truth value or a time up.
+func (o *origins) lookUpPrints(ws ...print) (f found) {
+	for _, w := range ws {
+		var h hit
 		for g, p := range o.gens {
 			if p == nil {
 				continue
 			}
 			if set := p.one(w); set != noSet {
-				x := o.labels(g, set)
-				l, hit = labels{join(l.may, x.may), join(l.vouched, x.vouched)}, true
+				h.take(1, true, o.labels(g, set))
 			}
 		}
-		if !hit {
-			f.made = true
-			continue
-		}
-		f.parts = append(f.parts, l)
+		f.made = f.made || h.size == 0
+		f.parts = append(f.parts, h.labels)
 	}
 	return f
 }
 
-// printsOf is what a value that is no text is found by.
-func printsOf(v any) []print {
+// printsOf is what a time is found by: its day, and the time of day unless it is midnight.
+func printsOf(t time.Time) []print {
+	y, m, d := t.Date()
+	out := []print{printOf(aDate, dateText(y, int(m), d))}
+	if h, min, _ := t.Clock(); h != 0 || min != 0 {
+		out = append(out, printOf(aTime, fmt.Sprintf("%02d:%02d", h, min)))
+	}
+	return out
+}
+
+func truth(b bool) print { return printOf(aTruth, strconv.FormatBool(b)) }
+
+// plainText writes a number or a duration; the sign is left out, as it is in texts.
+func plainText(v any) string {
 	switch v := v.(type) {
 	case int64:
-		return []print{printOf(aNumber, strings.TrimPrefix(strconv.FormatInt(v, 10), "-"))}
+		return strings.TrimPrefix(strconv.FormatInt(v, 10), "-")
 	case float64:
-		return []print{printOf(aNumber, trimZeros(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "-")))}
-	case bool:
-		return []print{printOf(aTruth, strconv.FormatBool(v))}
-	case time.Time:
-		y, m, d := v.Date()
-		out := []print{printOf(aDate, dateText(y, int(m), d))}
-		if h, min, _ := v.Clock(); h != 0 || min != 0 {
-			out = append(out, printOf(aTime, fmt.Sprintf("%02d:%02d", h, min)))
-		}
-		return out
-	case time.Duration:
-		return []print{printOf(aWord, v.String())}
+		return trimZeros(strings.TrimPrefix(strconv.FormatFloat(v, 'f', -1, 64), "-"))
 	}
-	return []print{printOf(aWord, fmt.Sprint(v))}
+	return fmt.Sprint(v)
 }

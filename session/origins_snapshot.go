@@ -76,6 +76,8 @@ func (g *snapGen) replay(classes int32) (*passages, error) {
 	if len(g.Prints)%size != 0 || int(words)*size != len(g.Prints) {
 		return bad("cut off, or twice the same")
 	}
+	var leaf []int32
+	inLeaf := false
 	for b := g.Log; len(b) > 0; {
 		v, n := binary.Varint(b)
 		if n <= 0 {
@@ -85,8 +87,17 @@ func (g *snapGen) replay(classes int32) (*passages, error) {
 		switch at := int32(v); {
 		case int64(at) != v || at >= words || at <= markClass && markClass-at >= classes:
 			return bad("a number that means nothing")
-		case at >= 0 && p.class < 0:
+		case p.class < 0 && at > markClass:
 			return bad("a text without a source")
+		case inLeaf && at >= 0:
+			leaf = append(leaf, at)
+		case at == markLeaf:
+			leaf, inLeaf = leaf[:0], true
+		case at == markEnd && (len(leaf) == 0 || p.class+ofWhole >= classes):
+			return bad("a field without words or without a source")
+		case at == markEnd:
+			p.leafIDs(leaf)
+			leaf, inLeaf = leaf[:0], false
 		case at >= 0:
 			p.addID(at)
 		case at == markText:

@@ -21,10 +21,18 @@ type passages struct {
 // arc is one transition of a state, by the word that it is for.
 type arc struct{ word, next int32 }
 
-// The marks of a log: the start of a text, and beyond it the class of what follows.
+// The marks of a log: the start of a text; the start and the end of a leaf; and beyond them the class of what follows.
 const (
 	markText  = -1
-	markClass = -2
+	markLeaf  = -2
+	markEnd   = -3
+	markClass = -4
+)
+
+// The classes of what a leaf says, by their distance from the class of the leaf: its words, pieces of it, and the leaf as a whole.
+const (
+	ofPieces = 1
+	ofWhole  = 2
 )
 
 func newPassages() *passages {
@@ -56,32 +64,71 @@ func (p *passages) connect(s, word, q int32) {
 
 // begin starts a text of a class.
 func (p *passages) begin(class int32) {
-	if class != p.class {
-		p.class = class
-		p.log = append(p.log, markClass-class)
-	}
+	p.of(class)
 	p.last = 0
 	p.log = append(p.log, markText)
 }
 
+func (p *passages) of(class int32) {
+	if class != p.class {
+		p.class = class
+		p.log = append(p.log, markClass-class)
+	}
+}
+
 // add appends a word to the text begun.
-func (p *passages) add(w print) {
+func (p *passages) add(w print) { p.addID(p.id(w)) }
+
+func (p *passages) id(w print) int32 {
 	id, ok := p.ids[w]
 	if !ok {
 		id = int32(len(p.ids))
 		p.ids[w] = id
 	}
-	p.addID(id)
+	return id
 }
 
 func (p *passages) addID(id int32) {
 	p.log = append(p.log, id)
 	p.words++
 	p.last = p.extend(p.last, id)
-	// A state that has the class passed it on to everything that its passages end with.
-	for s := p.last; s > 0 && !p.sets.has(p.set[s], p.class); s = p.link[s] {
-		p.set[s] = p.sets.with(p.set[s], p.class)
+	p.mark(p.last, p.class)
+}
+
+// mark gives a class to a state and to everything that its passages end with. A state that has the class passed it on already.
+func (p *passages) mark(s, class int32) {
+	for ; s > 0 && !p.sets.has(p.set[s], class); s = p.link[s] {
+		p.set[s] = p.sets.with(p.set[s], class)
 	}
+}
+
+// leaf adds the words of one field, so that a passage that is only a piece of it can be told from the whole.
+func (p *passages) leaf(class int32, ws []word) {
+	p.of(class)
+	ids := make([]int32, len(ws))
+	for i, w := range ws {
+		ids[i] = p.id(w.print)
+	}
+	p.leafIDs(ids)
+}
+
+func (p *passages) leafIDs(ids []int32) {
+	p.log = append(append(append(p.log, markLeaf), ids...), markEnd)
+	p.words += len(ids)
+	s := int32(0)
+	for i, id := range ids {
+		s = p.extend(s, id)
+		p.mark(s, p.class)
+		if i < len(ids)-1 {
+			p.mark(s, p.class+ofPieces)
+		}
+	}
+	// What ends where the leaf ends is a piece of it unless it begins where the leaf begins: all but the first word has a state of its own from now on.
+	s = 0
+	for _, id := range ids[1:] {
+		s = p.extend(s, id)
+	}
+	p.mark(s, p.class+ofPieces)
 }
 
 func (p *passages) extend(s, word int32) int32 {

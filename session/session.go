@@ -344,7 +344,7 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	if anew {
 		stale = s.rules.Spoils(sent)
 	}
-	c := &call{in: sent, seq: s.seq}
+	c := &call{in: sent, seq: s.seq, asked: s.origins.asks(sent)}
 	s.calls.add(c)
 	if s.origins.tracks && s.rules.AsksConsent() && s.talk.Confirmed(in) == proviso.True {
 		s.origins.confirmed(sent)
@@ -361,7 +361,7 @@ func (s *State) applyResult(in *policy.Input, b *proviso.ToolResult, r *proviso.
 	c := s.calls.answeredBy(b)
 	if c == nil || r.Unverified {
 		// The agent may have read it nevertheless.
-		s.origins.result(in, b, true)
+		s.origins.result(in, b, hearsay)
 		return
 	}
 	got := r.Facts
@@ -378,7 +378,11 @@ func (s *State) applyResult(in *policy.Input, b *proviso.ToolResult, r *proviso.
 // finish lets a result count.
 func (s *State) finish(a answered) {
 	s.calls.remove(a.call)
-	s.origins.result(a.in, a.in.Event.Body.(*proviso.ToolResult), false)
+	st := plain
+	if a.call.asked {
+		st = asked
+	}
+	s.origins.result(a.in, a.in.Event.Body.(*proviso.ToolResult), st)
 	s.past.finished(a.call, a.phase, a.at)
 	for _, f := range a.facts {
 		s.facts.observe(f, a.call.seq)

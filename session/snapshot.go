@@ -62,6 +62,7 @@ type snapMark struct {
 type snapCall struct {
 	Event proviso.Event `json:"event"`
 	Seq   uint64        `json:"seq"`
+	Asked bool          `json:"asked,omitempty"`
 }
 
 type snapHeld struct {
@@ -163,10 +164,10 @@ func (l *level) list(out []proviso.FactValue, at proviso.FactKey) []proviso.Fact
 
 func (cs *calls) snapshot(x *snapshot) {
 	for _, c := range cs.byID {
-		x.Calls = append(x.Calls, snapCall{*c.in.Event, c.seq})
+		x.Calls = append(x.Calls, snapCall{*c.in.Event, c.seq, c.asked})
 	}
 	for _, c := range cs.anon {
-		x.Calls = append(x.Calls, snapCall{*c.in.Event, c.seq})
+		x.Calls = append(x.Calls, snapCall{*c.in.Event, c.seq, c.asked})
 	}
 	slices.SortFunc(x.Calls, func(a, b snapCall) int { return cmp.Compare(a.Seq, b.Seq) })
 	for _, h := range cs.held {
@@ -298,7 +299,7 @@ func (s *State) restoreCalls(x *snapshot) (map[uint64]*call, error) {
 		if _, ok := c.Event.Body.(*proviso.ToolCall); !ok {
 			return nil, &FoldError{CodeSnapshot, "snapshot: an event in flight is no call"}
 		}
-		o := &call{in: s.rules.Bind(&c.Event, nil), seq: c.Seq}
+		o := &call{in: s.rules.Bind(&c.Event, nil), seq: c.Seq, asked: c.Asked}
 		open[c.Seq] = o
 		s.calls.add(o)
 	}

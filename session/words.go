@@ -30,6 +30,7 @@ const (
 	aWord   = 'w'
 	aNumber = '#'
 	aTruth  = '!'
+	aLeaf   = 'l'
 )
 
 // word is one word of a text.

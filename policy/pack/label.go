@@ -10,9 +10,15 @@ const (
 	LabelUser      = "user"      // what a user said, or confirmed
 	LabelSystem    = "system"    // what stands in the system's messages
 	LabelAssistant = "assistant" // what was found nowhere: the model made it
+	LabelField     = "field"     // the whole of a field, a list member or a key of a tool's JSON result
+	LabelText      = "text"      // a piece of a longer field, or of a text that a tool answered
+	LabelAsked     = "asked"     // in the result of a call that the user asked for: it has arguments, and the user named all of them
 	LabelTrusted   = "trusted"   // results of the tools that proviso.yaml lists under trusted
 	toolPrefix     = "tool:"
 )
+
+// SessionLabels are the labels that packs cannot give. It must not be changed.
+var SessionLabels = []string{LabelUser, LabelSystem, LabelAssistant, LabelField, LabelText, LabelAsked}
 
 // Label is a name that a pack gives to sources of values, such as private or trusted.
 // From lists user, system, globs of tools (read_*), and globs of fields of their results (get_user.address), below which everything counts as well.
@@ -73,8 +79,8 @@ func (p *Pack) LabelNames() []string {
 }
 
 // labelShape is the name of a label: it must not read like a source that every session knows.
-var labelShape = named("a name for a label", idPattern.String(), "use letters, digits, '-', '_' and '.', and none of user, system, assistant, which every session has", func(s string) bool {
-	return idPattern.MatchString(s) && s != LabelUser && s != LabelSystem && s != LabelAssistant
+var labelShape = named("a name for a label", idPattern.String(), "use letters, digits, '-', '_' and '.', and none of user, system, assistant, field, text, asked, which every session has", func(s string) bool {
+	return idPattern.MatchString(s) && !slices.Contains(SessionLabels, s)
 })
 
 var labelObject = &object[Label]{
