@@ -241,26 +241,6 @@ func TestConverted(t *testing.T) {
 	}
 }
 
-func holdsTime(v any) bool {
-	switch x := v.(type) {
-	case time.Time:
-		return true
-	case []any:
-		for _, m := range x {
-			if holdsTime(m) {
-				return true
-			}
-		}
-	case map[string]any:
-		for _, m := range x {
-			if holdsTime(m) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // A schema whose references multiply stays small, and still refuses what it does not admit, however deep.
 func TestReferencesDoNotMultiply(t *testing.T) {
 	defs := obj{"z": obj{"type": "integer"}}
