@@ -161,7 +161,7 @@ func (d *detectors) only(kinds []string) (func(string) bool, error) {
 	}
 	for _, k := range kinds {
 		if k != AllKinds && !slices.Contains(known, k) {
-			return nil, fmt.Errorf("%s has no kind %s; %s", d.name, quote(k), cmp.Or(proviso.DidYouMean(k, known), "there are "+strings.Join(known, ", ")))
+			return nil, fmt.Errorf("%s has no kind %s (%s)", d.name, quote(k), cmp.Or(proviso.DidYouMean(k, known), "there are "+strings.Join(known, ", ")))
 		}
 	}
 	return func(k string) bool { return slices.Contains(kinds, k) || slices.Contains(kinds, AllKinds) }, nil

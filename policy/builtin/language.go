@@ -65,7 +65,7 @@ func length(s, unit string) (int, error) {
 		if hint == "" {
 			hint = "there are " + strings.Join(names, ", ")
 		}
-		return 0, fmt.Errorf("no unit %s; %s", quote(unit), hint)
+		return 0, fmt.Errorf("no unit %s (%s)", quote(unit), hint)
 	}
 	return count(s)
 }
@@ -81,7 +81,7 @@ func characters(s string) (int, error) {
 }
 
 // abbreviations have a full stop of their own.
-var abbreviations = map[string]bool{"dr": true, "mr": true, "mrs": true, "ms": true, "prof": true, "st": true, "no": true, "nr": true, "vs": true, "etc": true, "e.g": true, "i.e": true, "inc": true, "ltd": true,
+var abbreviations = map[string]bool{"dr": true, "mr": true, "mrs": true, "ms": true, "prof": true, "st": true, "no": true, "nr": true, "vs": true, "etc": true, "e.g": true, "a.m": true, "p.m": true, "i.e": true, "inc": true, "ltd": true,
 	"co": true, "approx": true, "jr": true, "sr": true, "dept": true, "fig": true, "jan": true, "feb": true, "mar": true, "apr": true, "jun": true, "jul": true, "aug": true, "sep": true, "oct": true, "nov": true, "dec": true,
 	"z.b": true, "d.h": true, "bzw": true, "ca": true, "usw": true, "sra": true, "bspw": true}
 

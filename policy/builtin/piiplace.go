@@ -125,7 +125,7 @@ func phoneGroups(digits string, widths []int, international bool) int {
 		if digits[0] == '1' && digits[1] >= '2' && digits[4] >= '2' {
 			return 4
 		}
-	case digits[0] == '0' && len(widths) >= 2 && 2 <= first && first <= 6:
+	case digits[0] == '0' && !strings.HasPrefix(digits, "000") && len(widths) >= 2 && 2 <= first && first <= 6:
 		if 9 <= len(digits) && len(digits) <= 12 || strings.HasPrefix(digits, "00") && len(digits) > 9 && digits[2] != '0' {
 			return len(widths)
 		}
