@@ -577,14 +577,16 @@ type hit struct {
 	labels labels
 }
 
-// segment finds the longest passage or thing that begins with word i. A strict thing is looked for as such: its words alone vouch for nothing, and no passage runs into one.
+// segment finds the longest passage or thing that begins with word i. A strict thing is looked for as such: its words alone vouch for nothing, nor do things inside of it, and no passage runs into one.
 func (o *origins) segment(i int) (h hit) {
 	words := o.r.words[i:]
-	strict := 0
+	strict, inside := 0, false
 	for _, t := range o.r.things {
 		switch {
 		case t.strict && t.from == i:
 			strict = max(strict, t.to-i)
+		case t.strict && t.from < i && i < t.to:
+			inside = true
 		case t.strict && t.from > i && strict == 0:
 			words = words[:min(len(words), t.from-i)]
 		}
@@ -608,7 +610,11 @@ func (o *origins) segment(i int) (h hit) {
 				continue
 			}
 			if set := p.one(t.print); set != noSet {
-				h.take(t.to-i, true, o.labels(g, set))
+				l := o.labels(g, set)
+				if inside || t.to-i < strict {
+					l.vouched = nil // a host that was named does not vouch for an address at it
+				}
+				h.take(t.to-i, true, l)
 			}
 		}
 	}
