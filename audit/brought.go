@@ -42,7 +42,7 @@ func (h *heard) hear(seq uint64, ev *proviso.Event) {
 }
 
 // brought says for each value that the causes name who brought it into the session first: the newest events are searched for it, without regard to case.
-// What nobody else said comes from the agent itself. The text of an event is not looked for: its point says who speaks. Truth values and texts of one letter are left out: they are said too often to tell anything.
+// An argument that nobody else said comes from the agent itself. The text of an event is not looked for: its point says who speaks. Truth values and texts of one letter are left out: they are said too often to tell anything.
 func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
 	var out []proviso.Source
 	seen := map[string]bool{}
@@ -54,7 +54,9 @@ func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
 			seen[v.Path] = true
 			for _, text := range sayings(v.Val) {
 				s := h.first(text)
-				s.Path = v.Path
+				if s.Path = v.Path; s.Seq == 0 && !strings.HasPrefix(v.Path, "args") {
+					continue // a clock, a table, or an event that is forgotten
+				}
 				out = append(out, s)
 			}
 		}
@@ -133,7 +135,10 @@ func contained(text, part string) bool {
 	}
 }
 
-// joins reports whether a letter or digit beside a part that ends in one makes another word of it.
+// joins reports whether a letter or digit beside a part that ends in one makes another word of it. The T between a date and a time does not.
 func joins(r rune, edge byte) bool {
+	if r == 't' && edge >= '0' && edge <= '9' {
+		return false
+	}
 	return (unicode.IsLetter(r) || unicode.IsDigit(r)) && (edge >= utf8.RuneSelf || unicode.IsLetter(rune(edge)) || unicode.IsDigit(rune(edge)))
 }

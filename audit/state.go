@@ -97,9 +97,18 @@ func openState(name string, cfg *Config) (*savedState, error) {
 	return s, nil
 }
 
-func stateError(err error) error {
-	return fmt.Errorf("state: %w; name another file with --state, or remove it [%s]", err, CodeState)
+// StateError tells that the state of an earlier run cannot be used. Nothing was audited, and the file is as it was.
+type StateError struct{ Err error }
+
+// Error says what is wrong and what to do.
+func (e *StateError) Error() string {
+	return fmt.Sprintf("state: %v; name another file, or remove it [%s]", e.Err, CodeState)
 }
+
+// Unwrap returns the cause.
+func (e *StateError) Unwrap() error { return e.Err }
+
+func stateError(err error) error { return &StateError{err} }
 
 // looksLikeState reports whether a file without a whole line may be the beginning of a state: nothing else is ever overwritten.
 func looksLikeState(b []byte) bool {

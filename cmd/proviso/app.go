@@ -30,7 +30,7 @@ func newApp(in io.Reader, out, errs io.Writer, lookup func(string) (string, bool
 
 // globals are the flags of every command.
 type globals struct {
-	Output string `short:"o" help:"Format of the output: ${enum}." enum:"pretty,json,jsonl,sarif,junit,github,markdown" default:"pretty" placeholder:"FORMAT"`
+	Output string `short:"o" help:"Format of the output: pretty, json, jsonl, sarif, junit, github, markdown; html of audit and diff." enum:"pretty,json,jsonl,sarif,junit,github,markdown,html" default:"pretty" placeholder:"FORMAT"`
 	JSON   bool   `name:"json" help:"The same as -o json."`
 	Color  string `help:"Use colour: ${enum}." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 	Quiet  bool   `short:"q" help:"Say nothing on standard error but errors."`
@@ -50,7 +50,10 @@ type commands struct {
 	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
 	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
 	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
+	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
 	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint."`
+
+	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 
 	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
@@ -64,6 +67,7 @@ var groups = []kong.Group{
 	{Key: "author", Title: "Write a policy"},
 	{Key: "decide", Title: "Decide"},
 	{Key: "look", Title: "Look back"},
+	{Key: "enforce", Title: "Enforce"},
 	{Key: "help", Title: "Help"},
 }
 

@@ -18,12 +18,15 @@ type auditCmd struct {
 	Now    string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
 	Traces bool     `help:"Put the records of each session into -o json."`
 	Strict bool     `help:"End with exit code 3 where something is unknown."`
+	State  string   `help:"File that keeps finished sessions: the same command goes on where it was stopped." placeholder:"FILE" env:"-"`
 	Jobs   int      `short:"j" help:"Sessions decided at the same time. Default: one per processor." placeholder:"N"`
 }
 
 // Help is the long help of the command.
 func (auditCmd) Help() string {
-	return `Decides every step of recorded conversations as if it were live, and prints for each clause whether it was violated, satisfied, dormant, in error or unknown, with the words and calls that show it.
+	return `Decides every step of recorded conversations as if it were live, and prints for each clause whether it was violated, satisfied, dormant, in error or unknown, with the words and calls that show it. Calls that were made before their check are near misses, and rules at the end of a session are obligations.
+
+With -o html the audit is one page with every transcript, for a browser; redirect it to a file. With --state FILE sessions that are done are not done again.
 
 The exit code is 1 where a clause was violated, 3 where a step was in error or a file could not be read, 0 where the worst is unknown (3 with --strict); nothing to audit is 2.`
 }
@@ -34,19 +37,23 @@ func (c *auditCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	now := a.now()
-	if c.Now != "" {
-		if now, err = time.Parse(time.RFC3339Nano, c.Now); err != nil {
-			return &problem{exit: exitInput, code: codeUsage, msg: fmt.Sprintf("--now: %q is not an RFC 3339 time", c.Now), hint: "write it as 2026-05-04T10:00:00Z"}
-		}
+	now, err := a.assumed(c.Now)
+	if err != nil {
+		return err
 	}
 	show := a.progress()
-	rep, err := audit.Run(a.ctx, audit.Config{Policy: o.policy, Paths: c.Files, Now: now, Workers: c.Jobs, Traces: c.Traces, Progress: show.step})
+	rep, err := audit.Run(a.ctx, audit.Config{Policy: o.policy, Paths: c.Files, Now: now, Workers: c.Jobs, Traces: c.Traces || a.output == "html", State: c.State, Progress: show.step})
 	show.end()
 	var ds proviso.Diagnostics
+	var state *audit.StateError
 	switch {
 	case errors.Is(err, context.Canceled):
+		if c.State == "" {
+			a.say("stopped; with --state FILE the next run would go on from here")
+		}
 		return stop(exitInterrupted)
+	case errors.As(err, &state):
+		return &problem{exit: exitInput, code: audit.CodeState, msg: "--state: " + because(state.Err), hint: "name another file, or remove it"}
 	case errors.Is(err, audit.ErrEmpty):
 		if errors.As(err, &ds) {
 			for _, d := range ds {
@@ -68,6 +75,18 @@ func (c *auditCmd) Run(a *app) error {
 		return stop(code)
 	}
 	return nil
+}
+
+// assumed is the time of recordings that do not say when they were: what --now says, else the clock.
+func (a *app) assumed(now string) (time.Time, error) {
+	if now == "" {
+		return a.now(), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, now)
+	if err != nil {
+		return t, &problem{exit: exitInput, code: codeUsage, msg: fmt.Sprintf("--now: %q is not an RFC 3339 time", now), hint: "write it as 2026-05-04T10:00:00Z"}
+	}
+	return t, nil
 }
 
 // auditExit is the exit code of an audit: what was violated comes before what could not be read or decided.
@@ -99,7 +118,15 @@ func (p *progress) step(s audit.Progress) {
 		return
 	}
 	p.last = now
-	fmt.Fprintf(p.a.stderr, "\r\x1b[K%d sessions, %d events  %s", s.Sessions, s.Events, shorten(s.File, 40))
+	fmt.Fprintf(p.a.stderr, "\r\x1b[K%d sessions, %d events%s  %s", s.Sessions, s.Events, resumed(s), shorten(s.File, 40))
+}
+
+// resumed says how many of the sessions an earlier run had finished.
+func resumed(s audit.Progress) string {
+	if s.Resumed == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d sessions kept from before)", s.Resumed)
 }
 
 // end wipes the line.

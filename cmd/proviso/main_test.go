@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/journal/sqlite"
 )
 
 func TestMain(m *testing.M) {
@@ -20,8 +26,9 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       testkit.Update(),
 		RequireExplicitExec: false,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"sql":   sql,
+			"exits":     exits,
+			"approvals": fileApprovals,
+			"sql":       sql,
 		},
 		Setup: func(e *testscript.Env) error {
 			airline, err := filepath.Abs(filepath.Join("..", "..", "examples", "airline"))
@@ -62,4 +69,23 @@ type writer []byte
 func (w *writer) Write(b []byte) (int, error) {
 	*w = append(*w, b...)
 	return len(b), nil
+}
+
+// fileApprovals makes a store with requests that wait: each argument after the file is who asks, for how long, and the arguments of a payment, with colons between.
+func fileApprovals(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := sqlite.OpenApprovals(ts.MkAbs(args[0]), true)
+	ts.Check(err)
+	defer s.Close()
+	for i, arg := range args[1:] {
+		parts := strings.SplitN(arg, ":", 3)
+		life, err := time.ParseDuration(parts[1])
+		ts.Check(err)
+		b := proviso.Binding{Caller: parts[0], Agents: []string{"desk"}, Tool: "pay", Hash: proviso.HashCall("pay", proviso.JSON(parts[2])), Policy: "digest"}
+		asked := time.Now().Add(-time.Minute)
+		r := proviso.NewApproval(b, []string{"large"}, proviso.JSON(parts[2]), fmt.Sprint("s", i), 7, asked, asked.Add(life))
+		r.Reasons = []proviso.Reason{{Rule: "large", Outcome: proviso.Escalate, Agent: "a manager has to approve it", Clauses: []proviso.Clause{{ID: "limit", Text: "At most 80 without a manager.", Span: proviso.Span{File: "policy.md", Line: 3}}}}}
+		_, err = s.File(context.Background(), r)
+		ts.Check(err)
+		ts.Setenv(fmt.Sprint("ID", i), r.ID)
+	}
 }

@@ -119,7 +119,11 @@ func (a *app) finish(r *report) error {
 	if r.Findings == nil {
 		r.Findings = []finding{}
 	}
-	if err := renderers[a.output](a.stdout, a.style, r); err != nil {
+	render := renderers[a.output]
+	if render == nil {
+		return &problem{exit: exitInput, code: codeUsage, msg: "this command has no output format " + a.output, hint: "use -o pretty, or json for programs"}
+	}
+	if err := render(a.stdout, a.style, r); err != nil {
 		return unwritable("standard output", err)
 	}
 	if a.output != "pretty" {
