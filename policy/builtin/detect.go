@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -77,12 +78,22 @@ func SecretKinds() []string { return secretDetectors.kinds() }
 // detector finds some kinds; several detectors may share one. A detector further up in its family's table wins where two overlap.
 type detector struct {
 	kinds []string
+	cues  []string // words that announce a value, in small letters; empty for a detector that finds values by their form
+	value valueAt  // of what a cue announces
 	find  func(p *page, yield func(kind string, start, end int))
+}
+
+// valueAt returns the span of the value that begins with the i-th word, and false where that is none.
+type valueAt func(p *page, i int) (start, end int, ok bool)
+
+// announced is a detector of values of a form behind cues.
+func announced(kind string, value valueAt, cues ...string) detector {
+	return detector{kinds: []string{kind}, cues: cues, value: value}
 }
 
 // one is a detector of one kind.
 func one(kind string, find func(p *page, yield func(start, end int))) detector {
-	return detector{[]string{kind}, func(p *page, yield func(string, int, int)) {
+	return detector{kinds: []string{kind}, find: func(p *page, yield func(string, int, int)) {
 		find(p, func(start, end int) { yield(kind, start, end) })
 	}}
 }
@@ -91,6 +102,29 @@ func one(kind string, find func(p *page, yield func(start, end int))) detector {
 type detectors struct {
 	name  string
 	table []detector
+	cues  func() map[string][]cue // by their first word, made when the first text is read
+}
+
+// cue is the further words of an announcement and the row of the table that it belongs to.
+type cue struct {
+	row  int
+	rest []string
+}
+
+func family(name string, table []detector) *detectors {
+	return &detectors{name, table, sync.OnceValue(func() map[string][]cue {
+		out := map[string][]cue{}
+		for row, d := range table {
+			for _, words := range d.cues {
+				f := strings.Fields(words)
+				out[f[0]] = append(out[f[0]], cue{row, f[1:]})
+			}
+		}
+		for _, cues := range out { // the longest announcement of a row first
+			slices.SortFunc(cues, func(a, b cue) int { return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(len(b.rest), len(a.rest))) })
+		}
+		return out
+	})}
 }
 
 // find reports what the family finds, without overlaps, in the order of position.
@@ -98,12 +132,21 @@ func (d *detectors) find(text string) []Match {
 	p := newPage(text)
 	var out []Match
 	var taken cover
-	for _, x := range d.table {
-		x.find(p, func(kind string, start, end int) {
-			if taken.claim(start, end) {
-				out = append(out, Match{kind, p.origin(start), p.origin(end)})
+	yield := func(kind string, start, end int) {
+		if taken.claim(start, end) {
+			out = append(out, Match{kind, p.origin(start), p.origin(end)})
+		}
+	}
+	announcements := p.announcements(d.cues())
+	for row, x := range d.table {
+		if x.find != nil {
+			x.find(p, yield)
+		}
+		for ; len(announcements) > 0 && announcements[0].row == row; announcements = announcements[1:] {
+			if start, end, ok := x.value(p, announcements[0].word); ok {
+				yield(x.kinds[0], start, end)
 			}
-		})
+		}
 	}
 	slices.SortFunc(out, func(a, b Match) int { return cmp.Compare(a.Start, b.Start) })
 	return out
@@ -352,19 +395,23 @@ const (
 
 func (c charClass) is(of charClass) bool { return c&of != 0 }
 
-func class(c byte) charClass {
-	switch {
-	case '0' <= c && c <= '9':
-		return digit
-	case 'a' <= c && c <= 'z':
-		return lower
-	case 'A' <= c && c <= 'Z':
-		return upper
-	case c >= 0x80:
-		return foreign
+func class(c byte) charClass { return classes[c] }
+
+var classes = func() (t [256]charClass) {
+	for c := range t {
+		switch {
+		case '0' <= c && c <= '9':
+			t[c] = digit
+		case 'a' <= c && c <= 'z':
+			t[c] = lower
+		case 'A' <= c && c <= 'Z':
+			t[c] = upper
+		case c >= 0x80:
+			t[c] = foreign
+		}
 	}
-	return 0
-}
+	return t
+}()
 
 // all tells whether every byte of s is ASCII and of the classes.
 func all(s string, of charClass) bool {
@@ -397,26 +444,41 @@ var fillerWords = map[string]bool{"no": true, "nr": true, "num": true, "number":
 // maxFillers bounds how many filler words are skipped.
 const maxFillers = 4
 
-// after calls yield with the index of the word that follows each cue of a list, fillers skipped. A cue is words that announce what follows them: "date of birth".
-func (p *page) after(cues map[string][][]string, yield func(value int)) {
+// announcement is a word that a cue announces, fillers skipped, and the row that the cue belongs to.
+type announcement struct{ row, word int }
+
+// announcements finds what the cues of a family announce, in the order of rows and then of words.
+func (p *page) announcements(cues map[string][]cue) []announcement {
+	const longest = 24
+	var out []announcement
 	for i := range p.words {
-		if p.words[i].end-p.words[i].start > 24 {
+		if p.words[i].end-p.words[i].start > longest {
 			continue
 		}
-		for _, rest := range cues[strings.ToLower(p.word(i))] {
-			if !p.follow(i+1, rest) {
+		row := -1
+		for _, c := range cues[strings.ToLower(p.word(i))] {
+			if c.row == row || !p.follow(i+1, c.rest) {
 				continue
 			}
-			k := i + 1 + len(rest)
-			for n := 0; n < maxFillers && k < len(p.words) && len(p.gap(k)) <= maxGap && fillerWords[strings.ToLower(p.word(k))]; n++ {
-				k++
+			row = c.row
+			if k := p.valueBehind(i + 1 + len(c.rest)); k > 0 {
+				out = append(out, announcement{row, k})
 			}
-			if k < len(p.words) && len(p.gap(k)) <= maxGap && !strings.ContainsAny(strings.TrimPrefix(p.gap(k), "."), ".!?;") {
-				yield(k)
-			}
-			break
 		}
 	}
+	slices.SortStableFunc(out, func(a, b announcement) int { return cmp.Compare(a.row, b.row) })
+	return out
+}
+
+// valueBehind skips fillers from the k-th word and returns the index of the word that is announced, 0 where none is near enough.
+func (p *page) valueBehind(k int) int {
+	for n := 0; n < maxFillers && k < len(p.words) && len(p.gap(k)) <= maxGap && fillerWords[strings.ToLower(p.word(k))]; n++ {
+		k++
+	}
+	if k < len(p.words) && len(p.gap(k)) <= maxGap && !strings.ContainsAny(strings.TrimPrefix(p.gap(k), "."), ".!?;") {
+		return k
+	}
+	return 0
 }
 
 func (p *page) follow(i int, words []string) bool {
@@ -426,17 +488,4 @@ func (p *page) follow(i int, words []string) bool {
 		}
 	}
 	return true
-}
-
-// cueMap prepares cues, longest first where several begin alike.
-func cueMap(cues ...string) map[string][][]string {
-	out := map[string][][]string{}
-	for _, c := range cues {
-		f := strings.Fields(c)
-		out[f[0]] = append(out[f[0]], f[1:])
-	}
-	for _, rest := range out {
-		slices.SortFunc(rest, func(a, b []string) int { return cmp.Compare(len(b), len(a)) })
-	}
-	return out
 }

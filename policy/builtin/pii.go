@@ -69,30 +69,30 @@ func hasOverloads(family string, d *detectors) []Overload {
 }
 
 // piiDetectors finds personal data; where two overlap, the one with the stronger evidence stands first.
-var piiDetectors = &detectors{name: "pii", table: []detector{
+var piiDetectors = family("pii", []detector{
 	one("email", findEmails),
 	one("crypto_address", findCrypto),
 	one("iban", findIBANs),
-	one("card_code", announced(cueMap("cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card verification value"), digitsBetween(3, 4))),
-	one("imei", announced(cueMap("imei"), checkedDigits(15, luhn))),
-	one("uk_nhs", announced(cueMap("nhs"), checkedDigits(10, weighted(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)))),
-	one("in_aadhaar", announced(cueMap("aadhaar", "aadhar", "uidai", "uid"), checkedDigits(12, verhoeff))),
-	one("de_tax_id", announced(cueMap("steuer id", "steueridentifikationsnummer", "steuernummer", "steuerid", "idnr", "german tax", "tax identification"), checkedDigits(11, mod11and10))),
-	one("nl_bsn", announced(cueMap("bsn", "burgerservicenummer"), checkedDigits(9, weighted(11, 9, 8, 7, 6, 5, 4, 3, 2, -1)))),
-	one("pl_pesel", announced(cueMap("pesel"), checkedDigits(11, weighted(10, 1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)))),
-	one("ca_sin", announced(cueMap("sin", "social insurance"), checkedDigits(9, luhn))),
-	one("routing_number", announced(cueMap("routing", "aba", "rtn", "routing transit"), checkedDigits(9, weighted(10, 3, 7, 1, 3, 7, 1, 3, 7, 1)))),
-	one("ssn", announced(cueMap("ssn", "social security", "socialsecurity", "itin"), groupsOf(9, 9, socialSecurity))),
-	one("passport", announced(cueMap("passport", "passportnumber", "passeport", "reisepass", "pasaporte", "passportno"), codeOf(6, 9, 4))),
-	one("driver_license", announced(cueMap("driver license", "drivers license", "driver s license", "driving licence", "driving license", "drivers licence", "driver s licence", "driver licence",
-		"driverlicense", "driverslicense", "dl", "führerschein", "permis de conduire"), codeOf(5, 18, 4))),
-	one("medical_record", announced(cueMap("mrn", "medical record", "patient", "patientid", "health insurance", "medicare", "medicaid", "member"), codeOf(6, 14, 5))),
-	one("license_plate", announced(cueMap("license plate", "licence plate", "number plate", "plate", "kennzeichen", "registration plate"), plateAt)),
-	one("tax_id", announced(cueMap("ein", "tin", "tax id", "taxpayer", "vat", "taxid", "vat id", "ust idnr", "tax identification", "employer identification"), codeOf(8, 14, 7))),
-	one("swift_code", announced(cueMap("swift", "bic", "swift bic", "bic swift"), swiftCode)),
-	one("bank_account", announced(cueMap("bank account", "account", "acct", "accountnumber", "checking account", "savings account", "sort code", "kontonummer"), digitsBetween(7, 17))),
-	one("birth_date", announced(cueMap("date of birth", "birth date", "dob", "born", "birthday", "birthdate", "dateofbirth", "d o b", "geburtsdatum", "geboren", "née le", "né le", "date de naissance", "fecha de nacimiento"), dateAt)),
-	one("phone", announced(phoneCues, phoneAt)),
+	announced("card_code", digitsBetween(3, 4), "cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card verification value"),
+	announced("imei", checkedDigits(15, luhn), "imei"),
+	announced("uk_nhs", checkedDigits(10, weighted(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)), "nhs"),
+	announced("in_aadhaar", checkedDigits(12, verhoeff), "aadhaar", "aadhar", "uidai", "uid"),
+	announced("de_tax_id", checkedDigits(11, mod11and10), "steuer id", "steueridentifikationsnummer", "steuernummer", "steuerid", "idnr", "german tax", "tax identification"),
+	announced("nl_bsn", checkedDigits(9, weighted(11, 9, 8, 7, 6, 5, 4, 3, 2, -1)), "bsn", "burgerservicenummer"),
+	announced("pl_pesel", checkedDigits(11, weighted(10, 1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)), "pesel"),
+	announced("ca_sin", checkedDigits(9, luhn), "sin", "social insurance"),
+	announced("routing_number", checkedDigits(9, weighted(10, 3, 7, 1, 3, 7, 1, 3, 7, 1)), "routing", "aba", "rtn", "routing transit"),
+	announced("ssn", groupsOf(9, 9, socialSecurity), "ssn", "social security", "socialsecurity", "itin"),
+	announced("passport", codeOf(6, 9, 4), "passport", "passportnumber", "passeport", "reisepass", "pasaporte", "passportno"),
+	announced("driver_license", codeOf(5, 18, 4), "driver license", "drivers license", "driver s license", "driving licence", "driving license", "drivers licence", "driver s licence", "driver licence",
+		"driverlicense", "driverslicense", "dl", "führerschein", "permis de conduire"),
+	announced("medical_record", codeOf(6, 14, 5), "mrn", "medical record", "patient", "patientid", "health insurance", "medicare", "medicaid", "member"),
+	announced("license_plate", plateAt, "license plate", "licence plate", "number plate", "plate", "kennzeichen", "registration plate"),
+	announced("tax_id", codeOf(8, 14, 7), "ein", "tin", "tax id", "taxpayer", "vat", "taxid", "vat id", "ust idnr", "tax identification", "employer identification"),
+	announced("swift_code", swiftCode, "swift", "bic", "swift bic", "bic swift"),
+	announced("bank_account", digitsBetween(7, 17), "bank account", "account", "acct", "accountnumber", "checking account", "savings account", "sort code", "kontonummer"),
+	announced("birth_date", dateAt, "date of birth", "birth date", "dob", "born", "birthday", "birthdate", "dateofbirth", "d o b", "geburtsdatum", "geboren", "née le", "né le", "date de naissance", "fecha de nacimiento"),
+	announced("phone", phoneAt, "phone", "phones", "tel", "telephone", "telefon", "téléphone", "teléfono", "mobile", "cell", "cellphone", "fax", "whatsapp", "handy", "call", "text me", "dial", "reach me", "reached", "ring", "sms", "phonenumber", "contact number"),
 	one("coordinates", findCoordinates),
 	one("mac_address", findMACs),
 	one("ip_address", findIPs),
@@ -103,28 +103,14 @@ var piiDetectors = &detectors{name: "pii", table: []detector{
 	one("uk_nino", findNINOs),
 	one("fr_nir", alone(15, 15, " ", frenchNIR)),
 	one("br_cpf", alone(11, 11, ".-", brazilianCPF)),
-	one("card", numbers(13, 19, " -", cardNumber)),
+	one("card", findCards),
 	one("in_aadhaar", alone(12, 12, " -", func(d string, groups []int) bool { return sameGroups(groups, 4, 4, 4) && verhoeff(d) })),
 	one("ssn", alone(9, 9, " -", func(d string, groups []int) bool { return sameGroups(groups, 3, 2, 4) && socialSecurity(d, groups) })),
 	one("phone", findPhones),
 	one("postal_address", findAddresses),
-}}
+})
 
 // ---- values behind a cue
-
-// valueAt returns the span of the value that begins with the i-th word, and false where that is none.
-type valueAt func(p *page, i int) (start, end int, ok bool)
-
-// announced finds values of a form behind cues.
-func announced(cues map[string][][]string, value valueAt) func(*page, func(int, int)) {
-	return func(p *page, yield func(int, int)) {
-		p.after(cues, func(i int) {
-			if start, end, ok := value(p, i); ok {
-				yield(start, end)
-			}
-		})
-	}
-}
 
 // joined are the marks that hold the groups of a number together; one of them, or ") ", stands between two.
 const joined = " -./()"
@@ -134,17 +120,22 @@ const maxGroups = 8
 
 // groupsFrom reads the groups of digits that begin with the i-th word, up to most digits; widths are their lengths.
 func (p *page) groupsFrom(i, most int, marks string) (digits string, widths []int) {
+	var buf [32]byte
+	n := 0
 	for k := i; k < len(p.words) && len(widths) < maxGroups && p.numeric(k); k++ {
 		if gap := p.gap(k); k > i && (len(gap) > 3 || gap == "" || strings.Trim(gap, marks) != "") {
 			break
 		}
-		if len(digits)+len(p.word(k)) > most {
-			return digits, widths
+		if n+p.words[k].digits > min(most, len(buf)) {
+			break
 		}
-		digits += p.word(k)
-		widths = append(widths, len(p.word(k)))
+		n += copy(buf[n:], p.word(k))
+		if widths == nil {
+			widths = make([]int, 0, maxGroups)
+		}
+		widths = append(widths, p.words[k].digits)
 	}
-	return digits, widths
+	return string(buf[:n]), widths
 }
 
 // groupsOf takes a number of between least and most digits, written in groups or not.
@@ -256,28 +247,20 @@ func (p *page) glued(i, k int) bool {
 	return start > 0 && strings.IndexByte("-_#.", p.s[start-1]) >= 0 || end+1 < len(p.s) && strings.IndexByte("-_.", p.s[end]) >= 0 && class(p.s[end+1]).is(alnum)
 }
 
-// numbers finds numbers of some length whose groups are held together by one of the marks; they may begin and end within a longer row of groups.
-func numbers(least, most int, marks string, check func(digits string, widths []int) bool) func(*page, func(int, int)) {
-	return func(p *page, yield func(int, int)) {
-		for i := range p.words {
-			if !p.numeric(i) {
-				continue
+// findCards finds the numbers of payment cards; they may begin and end within a longer row of groups.
+func findCards(p *page, yield func(int, int)) {
+	const least, most, first = 13, 19, 4
+	for i, w := range p.words {
+		if !p.numeric(i) || w.digits < first {
+			continue
+		}
+		digits, widths := p.groupsFrom(i, most, " -")
+		for n := len(widths); n > 0 && len(digits) >= least; n-- {
+			if cardNumber(digits, widths[:n]) && !p.glued(i, i+n-1) {
+				yield(w.start, p.words[i+n-1].end)
+				break
 			}
-			digits, widths := "", []int(nil)
-			for k := i; k < len(p.words) && p.numeric(k) && len(widths) < maxGroups; k++ {
-				if gap := p.gap(k); k > i && (len(gap) != 1 || !strings.Contains(marks, gap)) {
-					break
-				}
-				if len(digits)+len(p.word(k)) > most {
-					break
-				}
-				digits += p.word(k)
-				widths = append(widths, len(p.word(k)))
-				if len(digits) >= least && check(digits, widths) && !p.glued(i, k) {
-					yield(p.words[i].start, p.words[k].end)
-					break
-				}
-			}
+			digits = digits[:len(digits)-widths[n-1]]
 		}
 	}
 }

@@ -64,8 +64,6 @@ func (p *page) figures(i int) (end int, ok bool) {
 
 // ---- telephone numbers
 
-var phoneCues = cueMap("phone", "phones", "tel", "telephone", "telefon", "téléphone", "teléfono", "mobile", "cell", "cellphone", "fax", "whatsapp", "handy", "call", "text me", "dial", "reach me", "reached", "ring", "sms", "phonenumber", "contact number")
-
 // phoneAt takes a number behind a word such as phone; a date or an address of the network is none.
 func phoneAt(p *page, i int) (int, int, bool) {
 	start, end, ok := groupsOf(7, 15, nil)(p, i)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const secretKindsDoc = `Kinds: anthropic_key, assigned_secret, aws_access_key, aws_secret_key, azure_key, basic_auth, bearer_token, connection_string, crypto_key, gcp_key, github_token, gitlab_token,
@@ -33,22 +34,22 @@ secret.has('…', 'pasword') // error: did you mean "password"?`,
 	Overloads: hasOverloads("secret", secretDetectors),
 }
 
-var secretDetectors = &detectors{name: "secret", table: []detector{
+var secretDetectors = family("secret", []detector{
 	one("private_key", findPrivateKeys),
 	one("jwt", findJWTs),
-	{tokenKinds(), findTokens},
+	{kinds: tokenKinds(), find: findTokens},
 	one("telegram_token", findTelegram),
 	one("webhook_url", findWebhooks),
-	{[]string{"connection_string", "url_credentials"}, findURLCredentials},
+	{kinds: []string{"connection_string", "url_credentials"}, find: findURLCredentials},
 	one("crypto_key", wholeWords(51, 52, func(s string) bool {
 		return strings.IndexByte("5KL", s[0]) >= 0 && (base58Check(s, 33) || base58Check(s, 34))
 	})),
 	one("basic_auth", findBasicAuth),
 	one("bearer_token", findBearer),
-	{[]string{"assigned_secret", "aws_secret_key", "azure_key", "connection_string", "password"}, findAssigned},
-	one("password", findSpokenPasswords),
-	one("one_time_code", announced(cueMap("otp", "verification code", "one time code", "one time password", "one time passcode", "2fa code", "login code", "auth code", "passcode", "authentication code", "pin"), digitsBetween(4, 8))),
-}}
+	{kinds: []string{"assigned_secret", "aws_secret_key", "azure_key", "connection_string", "password"}, find: findAssigned},
+	announced("password", spokenPassword, "password", "passwort", "passphrase", "passcode", "pwd", "pw", "contraseña", "mot de passe", "kennwort", "credentials"),
+	announced("one_time_code", digitsBetween(4, 8), "otp", "verification code", "one time code", "one time password", "one time passcode", "2fa code", "login code", "auth code", "passcode", "authentication code", "pin"),
+})
 
 // ---- tokens with a prefix
 
@@ -101,12 +102,21 @@ var hexTokens = map[string]bool{"SK": true, "dapi": true, "key-": true}
 // capitalTokens have bodies of capitals and digits.
 var capitalTokens = map[string]bool{"AKIA": true, "ASIA": true, "ABIA": true, "ACCA": true}
 
+// tokensByFirst lists the tokens by the first byte of their prefix, in order.
+var tokensByFirst = sync.OnceValue(func() (out [256][]*token) {
+	for i := range tokens {
+		first := tokens[i].prefix[0]
+		out[first] = append(out[first], &tokens[i])
+	}
+	return out
+})
+
 func findTokens(p *page, yield func(string, int, int)) {
+	byFirst := tokensByFirst()
 	for _, w := range p.words {
 		rest := p.s[w.start:]
-		for i := range tokens {
-			t := &tokens[i]
-			if rest[0] != t.prefix[0] || !strings.HasPrefix(rest, t.prefix) {
+		for _, t := range byFirst[rest[0]] {
+			if !strings.HasPrefix(rest, t.prefix) {
 				continue
 			}
 			body := rest[len(t.prefix):min(len(rest), len(t.prefix)+t.most+1)]
@@ -327,8 +337,9 @@ func findBasicAuth(p *page, yield func(int, int)) {
 }
 
 func findBearer(p *page, yield func(int, int)) {
+	seen := 0
 	for i := range p.words {
-		if !strings.EqualFold(p.word(i), "bearer") {
+		if p.words[i].start < seen || !strings.EqualFold(p.word(i), "bearer") {
 			continue
 		}
 		start := p.words[i].end
@@ -337,6 +348,7 @@ func findBearer(p *page, yield func(int, int)) {
 		}
 		const least, most = 16, 4096
 		n := span(p.upTo(start, most), "._~+/=-")
+		seen = start + n
 		if body := strings.TrimRight(p.s[start:start+n], "."); len(body) >= least && random(body) && strings.ContainsAny(body, "0123456789") && !wordy(body) {
 			yield(start, start+len(body))
 		}
@@ -375,8 +387,8 @@ func (p *page) nameBefore(i int) string {
 	}, strings.ToLower(p.s[start:i]))
 }
 
-// valueBehind returns the span of a value that begins at or behind i, and the quote around it, 0 for none.
-func (p *page) valueBehind(i int) (start, end int, quote byte) {
+// literal returns the span of a value that is written at or behind i, and the quote around it, 0 for none.
+func (p *page) literal(i int) (start, end int, quote byte) {
 	const longest = 512
 	for skipped := 0; i < len(p.s) && skipped < 4 && strings.IndexByte(" \t>=", p.s[i]) >= 0; skipped++ {
 		i++
@@ -411,17 +423,16 @@ func findAssigned(p *page, yield func(string, int, int)) {
 		if !isPassword && !hasAnySuffix(name, secretNames) || hasAnySuffix(name, notSecretNames) {
 			continue
 		}
-		start, end, quote := p.valueBehind(i + 1)
+		start, end, quote := p.literal(i + 1)
 		value := p.s[start:end]
 		switch {
-		case placeholder(value):
-		case isPassword && passwordLike(value, quote != 0):
+		case isPassword && passwordLike(value, quote != 0) && !placeholder(value):
 			kind := "password"
 			if before := strings.ToLower(p.s[max(0, i-200):i]); strings.Contains(before, ";") && containsAnyOf(before, "server=", "data source=", "host=", "uid=", "user id=", "database=", "initial catalog=") {
 				kind = "connection_string"
 			}
 			yield(kind, start, end)
-		case !isPassword && secretLike(value):
+		case !isPassword && secretLike(value) && !placeholder(value):
 			yield(secretKind(name, value), start, end)
 		}
 	}
@@ -511,17 +522,12 @@ func wordy(s string) bool {
 // tells are the words between "password" and what it is in a sentence.
 var tells = map[string]bool{"is": true, "was": true, "to": true, "ist": true, "est": true, "es": true, "as": true, "be": true}
 
-var passwordCues = cueMap("password", "passwort", "passphrase", "passcode", "pwd", "pw", "contraseña", "mot de passe", "kennwort", "credentials")
-
-func findSpokenPasswords(p *page, yield func(int, int)) {
-	p.after(passwordCues, func(i int) {
-		if !tells[strings.ToLower(p.word(i-1))] {
-			return
-		}
-		start, end, _ := p.valueBehind(p.words[i-1].end)
-		value := strings.TrimRight(p.s[start:end], "!")
-		if strings.ContainsAny(value, "0123456789!@#$%^&*+=~") && passwordLike(value, false) && !placeholder(value) {
-			yield(start, start+len(value))
-		}
-	})
+// spokenPassword takes what a sentence says that a password is.
+func spokenPassword(p *page, i int) (int, int, bool) {
+	if !tells[strings.ToLower(p.word(i-1))] {
+		return 0, 0, false
+	}
+	start, end, _ := p.literal(p.words[i-1].end)
+	value := strings.TrimRight(p.s[start:end], "!")
+	return start, start + len(value), strings.ContainsAny(value, "0123456789!@#$%^&*+=~") && passwordLike(value, false) && !placeholder(value)
 }
