@@ -78,6 +78,27 @@ func (e *Event) Agent() string {
 	return e.Agents[0]
 }
 
+// Fits reports whether the point is one for the body; an event without a body fits nowhere.
+func (e *Event) Fits() bool {
+	switch e.Body.(type) {
+	case *ToolCall:
+		return e.Point == ToolCallPoint
+	case *ToolResult:
+		return e.Point == ToolResultPoint
+	case *Message:
+		return e.Point == Input || e.Point == Output
+	case *ModelRequest:
+		return e.Point == ModelRequestPoint
+	case *ModelResponse:
+		return e.Point == ModelResponsePoint
+	case *ToolList:
+		return e.Point == ToolListPoint
+	case *Lifecycle:
+		return e.Point == SessionStart || e.Point == SessionEnd
+	}
+	return false
+}
+
 // Body is what an event carries. The set is sealed: *Message, *ToolCall, *ToolResult, *ToolList, *ModelRequest, *ModelResponse, *Lifecycle.
 type Body interface{ body() }
 

@@ -87,7 +87,7 @@ func (p *Policy) Bind(ev *proviso.Event, call *Input) *Input {
 	default:
 		in.Fault = &proviso.Fault{Code: codeBody, Msg: "the event has no body"}
 	}
-	if in.Fault == nil && !bodyFits(ev) {
+	if in.Fault == nil && !ev.Fits() {
 		in.Fault = &proviso.Fault{Code: codeBody, Msg: fmt.Sprintf("a %s event cannot carry %T", ev.Point, ev.Body)}
 	}
 	if len(in.Text) > MaxEvent && in.Fault == nil {
@@ -98,26 +98,6 @@ func (p *Policy) Bind(ev *proviso.Event, call *Input) *Input {
 
 func tooLarge(what string, n int) *proviso.Fault {
 	return &proviso.Fault{Code: codeTooLarge, Msg: fmt.Sprintf("the %s has %d bytes, more than the %d that are decided on", what, n, MaxEvent)}
-}
-
-func bodyFits(ev *proviso.Event) bool {
-	switch ev.Body.(type) {
-	case *proviso.ToolCall:
-		return ev.Point == proviso.ToolCallPoint
-	case *proviso.ToolResult:
-		return ev.Point == proviso.ToolResultPoint
-	case *proviso.Message:
-		return ev.Point == proviso.Input || ev.Point == proviso.Output
-	case *proviso.ModelRequest:
-		return ev.Point == proviso.ModelRequestPoint
-	case *proviso.ModelResponse:
-		return ev.Point == proviso.ModelResponsePoint
-	case *proviso.ToolList:
-		return ev.Point == proviso.ToolListPoint
-	case *proviso.Lifecycle:
-		return ev.Point == proviso.SessionStart || ev.Point == proviso.SessionEnd
-	}
-	return false
 }
 
 func (p *Policy) bindCall(in *Input, b *proviso.ToolCall) {

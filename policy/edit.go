@@ -8,6 +8,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -151,7 +152,7 @@ func setPath(m map[string]any, path []string, v any) (map[string]any, error) {
 		out[k] = x
 	}
 	if len(path) == 1 {
-		out[path[0]] = unconverted(v)
+		out[path[0]] = schema.Revert(v)
 		return out, nil
 	}
 	inner, ok := out[path[0]].(map[string]any)

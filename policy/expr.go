@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"strings"
 	"time"
 
@@ -76,7 +75,7 @@ func (u *unit) expressionWith(t pack.Text, doubles map[int64]bool) (*checked, bo
 	if !in.inline(native.Expr(), u.lets, nil) || !u.takeHistory(x, native.Expr()) {
 		return nil, false
 	}
-	promote(native.Expr(), doubles)
+	schema.Promote(native.Expr(), doubles)
 	u.c.prov.Asked = map[string][]string{}
 	out, iss := u.env().Check(parsed)
 	if iss.Err() == nil {
@@ -88,7 +87,7 @@ func (u *unit) expressionWith(t pack.Text, doubles map[int64]bool) (*checked, bo
 	for _, e := range iss.Errors() {
 		if !doubles[e.ExprID] && (strings.Contains(e.Message, "(double, int)") || strings.Contains(e.Message, "(int, double)") || mixed(e.Message)) {
 			doubles[e.ExprID] = true
-			again = again || promotable(native.Expr(), e.ExprID)
+			again = again || schema.Promotable(native.Expr(), e.ExprID)
 		}
 	}
 	if again {
@@ -331,52 +330,6 @@ func (in *inliner) replace(e ast.Expr, t pack.Text, stack []string) bool {
 	return in.inline(e, in.u.lets, append(stack[:len(stack):len(stack)], name))
 }
 
-// promote turns the integer literals of the marked calls into doubles.
-func promote(e ast.Expr, ids map[int64]bool) {
-	if len(ids) == 0 {
-		return
-	}
-	ast.PreOrderVisit(e, ast.NewExprVisitor(func(x ast.Expr) {
-		if x.Kind() != ast.CallKind || !ids[x.ID()] {
-			return
-		}
-		for _, a := range x.AsCall().Args() {
-			promoteLiteral(a)
-		}
-	}))
-}
-
-func promoteLiteral(a ast.Expr) {
-	switch {
-	case a.Kind() == ast.LiteralKind:
-		if i, ok := a.AsLiteral().Value().(int64); ok && i <= schema.MaxExact && i >= -schema.MaxExact {
-			a.SetKindCase(factory.NewLiteral(a.ID(), types.Double(i)))
-		}
-	case a.Kind() == ast.ListKind:
-		for _, m := range a.AsList().Elements() {
-			promoteLiteral(m)
-		}
-	}
-}
-
-func promotable(e ast.Expr, id int64) (ok bool) {
-	ast.PreOrderVisit(e, ast.NewExprVisitor(func(x ast.Expr) {
-		if x.Kind() != ast.CallKind || x.ID() != id {
-			return
-		}
-		for _, a := range x.AsCall().Args() {
-			if a.Kind() == ast.ListKind && len(a.AsList().Elements()) > 0 {
-				a = a.AsList().Elements()[0]
-			}
-			if a.Kind() == ast.LiteralKind {
-				_, isInt := a.AsLiteral().Value().(int64)
-				ok = ok || isInt
-			}
-		}
-	}))
-	return ok
-}
-
 // ---- history
 
 // past functions by name: the internal function, and whether an argument name follows the tool.
@@ -442,7 +395,7 @@ func (u *unit) takeZone(x *checked, e ast.Expr) bool {
 		return true
 	}
 	if name, literal := textLiteral(call.Args()[0]); literal {
-		if _, err := zone(name); err != nil {
+		if _, err := builtin.ZoneOrOffset(name); err != nil {
 			u.c.diag(u.position(x, call.Args()[0].ID(), nil), codeTime, err.Error(), "use an IANA name such as Europe/Berlin, or an offset such as +02:00")
 			return false
 		}
@@ -656,17 +609,4 @@ func durationLiteral(e ast.Expr) (time.Duration, bool) {
 func exprKey(e ast.Expr) string { return debug.ToDebugString(e) }
 
 // regexProblem says why a pattern cannot be used, or nothing.
-func regexProblem(pattern string) string {
-	re, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return err.Error()
-	}
-	prog, err := syntax.Compile(re.Simplify())
-	if err != nil {
-		return err.Error()
-	}
-	if len(prog.Inst) > maxRegexProgram {
-		return fmt.Sprintf("the pattern compiles to %d instructions, more than the %d that are allowed", len(prog.Inst), maxRegexProgram)
-	}
-	return ""
-}
+func regexProblem(pattern string) string { return builtin.PatternProblem(pattern, maxRegexProgram) }

@@ -1,15 +1,13 @@
 package policy
 
 import (
-	"slices"
-	"time"
-
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/schema"
 )
 
 // This file reads facts out of tool results, and the keys that a call makes stale.
@@ -103,54 +101,13 @@ func (s *source) one(raw *sourceView, typed any, out []proviso.FactValue) []prov
 		fv.Err = err.Error()
 		return append(out, fv)
 	}
-	conv, err := s.shape.Convert(unconverted(native(val)), "")
+	conv, err := s.shape.Convert(schema.Revert(schema.FromCEL(val)), "")
 	if err != nil {
 		fv.Err = err.Error()
 		return append(out, fv)
 	}
 	fv.Value = conv
 	return append(out, fv)
-}
-
-// unconverted turns times, at any depth, back to text, so that one conversion serves values from everywhere. What it changes it copies.
-func unconverted(v any) any {
-	switch x := v.(type) {
-	case time.Time:
-		return x.Format(time.RFC3339Nano)
-	case []any:
-		if holdsTime(x) {
-			out := make([]any, len(x))
-			for i, m := range x {
-				out[i] = unconverted(m)
-			}
-			return out
-		}
-	case map[string]any:
-		if holdsTime(x) {
-			out := make(map[string]any, len(x))
-			for k, m := range x {
-				out[k] = unconverted(m)
-			}
-			return out
-		}
-	}
-	return v
-}
-
-func holdsTime(v any) bool {
-	switch x := v.(type) {
-	case time.Time:
-		return true
-	case []any:
-		return slices.ContainsFunc(x, holdsTime)
-	case map[string]any:
-		for _, m := range x {
-			if holdsTime(m) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Spoils returns the fact entries that the release of a bound call makes stale. A key that cannot be computed spoils everything below the keys before it.

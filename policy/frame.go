@@ -14,6 +14,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -415,9 +416,9 @@ func (f *frame) Trace(v celref.Val, how builtin.Precision) ([]string, error) {
 	case f.v.Origins == nil:
 		return nil, errOrigins
 	case how == builtin.OriginEvery:
-		return f.v.Origins.Every(native(v)), nil
+		return f.v.Origins.Every(schema.FromCEL(v)), nil
 	}
-	return f.v.Origins.Of(native(v), how), nil
+	return f.v.Origins.Of(schema.FromCEL(v), how), nil
 }
 
 // never is what last() is where no call matches, and forever what since() is.
@@ -439,18 +440,6 @@ func (p Past) since(now time.Time) time.Duration {
 	return now.Sub(p.Last)
 }
 
-// zone resolves an IANA name or an offset such as +02:00, which CEL knows as well.
-func zone(name string) (*time.Location, error) {
-	if t, err := time.Parse("-07:00", name); err == nil {
-		_, offset := t.Zone()
-		return time.FixedZone(name, offset), nil
-	}
-	if t, err := time.Parse("15:04", name); err == nil {
-		return time.FixedZone(name, t.Hour()*3600+t.Minute()*60), nil
-	}
-	return builtin.Zone(name)
-}
-
 // frameOptions declares the functions that need the frame.
 func frameOptions() []cel.EnvOption {
 	past := func(name string, out *cel.Type, value func(*frame, Past) celref.Val) cel.EnvOption {
@@ -460,7 +449,7 @@ func frameOptions() []cel.EnvOption {
 				list := args[2].(traits.Lister)
 				values := make([]any, 0, 4)
 				for it := list.Iterator(); it.HasNext() == types.True; {
-					values = append(values, native(it.Next()))
+					values = append(values, schema.FromCEL(it.Next()))
 				}
 				return value(f, f.past(int(args[1].(types.Int)), values))
 			})))
@@ -482,43 +471,10 @@ func frameOptions() []cel.EnvOption {
 				}
 				return celUnknown
 			}))),
-		cel.Function("@local", cel.Overload("local_time_in_zone", []*cel.Type{cel.TimestampType, cel.StringType}, cel.TimestampType,
-			cel.BinaryBinding(func(t, name celref.Val) celref.Val {
-				loc, err := zone(string(name.(types.String)))
-				if err != nil {
-					return types.WrapErr(err)
-				}
-				at := t.(types.Timestamp).Time
-				_, offset := at.In(loc).Zone()
-				return types.Timestamp{Time: at.UTC().Add(time.Duration(offset) * time.Second)}
-			}))),
+		builtin.LocalOption(),
 	}, builtin.OriginOptions(frameCELType)...)
 }
 
 var frameCELType = cel.OpaqueType("proviso.call")
 
-// native unwraps a CEL value to the Go value that sessions index by.
-func native(v celref.Val) any {
-	switch x := v.(type) {
-	case types.Timestamp:
-		return x.Time
-	case types.Duration:
-		return x.Duration
-	case types.Null:
-		return nil
-	case traits.Lister:
-		var out []any
-		for it := x.Iterator(); it.HasNext() == types.True; {
-			out = append(out, native(it.Next()))
-		}
-		return out
-	case traits.Mapper:
-		out := map[string]any{}
-		for it := x.Iterator(); it.HasNext() == types.True; {
-			k := it.Next()
-			out[fmt.Sprint(k.Value())] = native(x.Get(k))
-		}
-		return out
-	}
-	return v.Value()
-}
+func native(v celref.Val) any { return schema.FromCEL(v) }
