@@ -184,15 +184,30 @@ func (o *origins) leaf(f from, s string) {
 		o.text(c+ofPieces, s)
 		return
 	}
-	o.newest().leaf(c, o.r.words)
+	piece := c + ofPieces
+	if g := o.newest(); o.r.numeric() {
+		// The day of a date is no piece of what somebody wrote.
+		piece = c
+		g.begin(c)
+		for _, w := range o.r.words {
+			g.add(w.print)
+		}
+	} else {
+		g.leaf(c, o.r.words)
+	}
 	o.single(c+ofWhole, o.r.whole())
 	for _, t := range o.r.things {
-		at := c + ofPieces
+		at := piece
 		if t.from == 0 && t.to == n {
 			at = c + ofWhole
 		}
 		o.single(at, t.print)
 	}
+}
+
+// numeric reports whether a text has no word but numbers: a date, a time of day, a phone number.
+func (r *reading) numeric() bool {
+	return !slices.ContainsFunc(r.words, func(w word) bool { return !w.digits })
 }
 
 // whole is what a text is found by as the whole of a field: its words, and what these are together.

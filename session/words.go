@@ -59,7 +59,7 @@ type reading struct {
 
 // read cuts a text up.
 func (r *reading) read(s string) {
-	r.text, r.words, r.things = canonical(s), r.words[:0], r.things[:0]
+	r.text, r.words, r.things = canonical(unglued(s)), r.words[:0], r.things[:0]
 	r.joined = strings.IndexFunc(strings.TrimSpace(r.text), unicode.IsSpace) < 0
 	for i := 0; i < len(r.text); {
 		c, size := rune(r.text[i]), 1
@@ -78,6 +78,22 @@ func (r *reading) read(s string) {
 	}
 	r.findThings()
 }
+
+// unglued separates a sentence from the address that the one before ends with, where the blank was forgotten: "see example.com.Then go on".
+func unglued(s string) string {
+	for i := 1; i+2 < len(s); i++ {
+		if s[i] != '.' || s[i+1] < 'A' || s[i+1] > 'Z' || s[i+2] < 'a' || s[i+2] > 'z' {
+			continue
+		}
+		if dot := strings.LastIndexByte(s[:i], '.'); dot > 0 && endsDomains[s[dot+1:i]] {
+			return s[:i+1] + " " + unglued(s[i+1:])
+		}
+	}
+	return s
+}
+
+// endsDomains are common last labels of domains.
+var endsDomains = map[string]bool{"com": true, "org": true, "net": true, "edu": true, "gov": true, "io": true, "info": true, "dev": true, "app": true, "ai": true}
 
 // canonical makes spellings that look alike equal. It is cheap where nothing has to be changed.
 func canonical(s string) string {
