@@ -2,11 +2,13 @@ package session
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
 // grown is a session in which n calls were made and answered.
@@ -109,4 +111,60 @@ func TestViewAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// remembering is a session in which n messages and results were read, each with words of its own.
+func remembering(b testing.TB, n int) *player {
+	p := play(b)
+	for i := range n / 2 {
+		p.user(fmt.Sprintf("Please look at invoice INV-%d of %d May, for customer%d@example.com.", i, i%28+1, i))
+		p.call("c", "get_invoice", `{}`)
+		p.result("c", fmt.Sprintf(`{"id": "INV-%d", "to": "payee%d@example.com", "total": %d.5, "note": "Thank you for your order number %d, it will be delivered to the usual address."}`, i, i, i, i))
+	}
+	return p
+}
+
+// What it costs to ask for an origin must not depend on how long the session is.
+func BenchmarkOrigins(b *testing.B) {
+	values := map[string]any{
+		"address":  "customer1@example.com",
+		"unknown":  "nobody@example.net",
+		"sentence": "Thank you for your order, it will be delivered to the usual address by 5 May.",
+	}
+	for _, n := range []int{10, 100, 1000, 10000} {
+		p := remembering(b, n)
+		in := p.look2("pay", `{"to":"customer1@example.com"}`)
+		for _, name := range []string{"address", "unknown", "sentence"} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					v := p.s.View(in)
+					v.Origins.Of(values[name], builtin.ByValue)
+					v.Origins.Every(values[name])
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkOriginsRead is what a message and a result of some 150 bytes add, and what a session that is full of them keeps.
+func BenchmarkOriginsRead(b *testing.B) {
+	o := &play(b).s.origins
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		o.value(from{"tool:get_invoice", plain}, map[string]any{"id": fmt.Sprint("INV-", i), "note": "Thank you for your order, it will be delivered to the usual address.", "total": 12.5})
+	}
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p := play(b)
+	for i := range 3 * MaxWords / 20 {
+		p.s.origins.message(&proviso.Message{Role: proviso.User, Text: fmt.Sprintf("a%d b%d c%d d%d e%d f%d g%d h%d i%d j%d and so on as one says in many texts", i, i, i, i, i, i, i, i, i, i)})
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB/session")
+	runtime.KeepAlive(p)
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
 // randomPlay lets anything happen: calls of every kind, results of calls in flight and of others, errors, messages, handoffs.
@@ -99,6 +100,10 @@ func observation(s *State, p *player) map[string]any {
 				out[at+" flight "+key[0]] = factOf(v, "flight", "R1", key[0])
 			}
 			out[at+" auth"] = factOf(v, "auth")
+			for _, x := range []any{"R1", "ann", "a", "2026-03-01", 2.5, "yes but", "nowhere"} {
+				out[fmt.Sprint(at, " origin ", x)] = fmt.Sprint(v.Origins.Of(x, builtin.ByValue), v.Origins.Every(x))
+			}
+			out[at+" context"] = fmt.Sprint(v.Origins.Of("", builtin.ByContext))
 			for q := range scriptQueries {
 				var values []any
 				if len(scriptQueries[q].Filter) > 0 {

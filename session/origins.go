@@ -133,9 +133,29 @@ func (o *origins) begin(l *proviso.Lifecycle) {
 	}
 }
 
-// asks reports whether the user asked for a call: it has arguments, and the user named all of them.
+// asks reports whether the user asked for a call: there are texts among its arguments, and all of them stand in the user's words.
 func (o *origins) asks(in *policy.Input) bool {
-	return o.tracks && len(in.Raw) > 0 && slices.Contains(o.Every(in.Raw), pack.LabelUser)
+	if !slices.Contains(o.traced, pack.LabelAsked) {
+		return false
+	}
+	said := textsOf(in.Raw, nil)
+	return len(said) > 0 && slices.Contains(o.Every(said), pack.LabelUser)
+}
+
+func textsOf(v any, out []any) []any {
+	switch v := v.(type) {
+	case string:
+		out = append(out, v)
+	case []any:
+		for _, m := range v {
+			out = textsOf(m, out)
+		}
+	case map[string]any:
+		for _, m := range v {
+			out = textsOf(m, out)
+		}
+	}
+	return out
 }
 
 // value takes in a value of a source, its fields as sources of their own.
@@ -532,6 +552,24 @@ func (o *origins) lookUp(v any) (f found) {
 	default:
 		s = plainText(v)
 	}
+	if f = o.find(s); f.made {
+		for _, decode := range decoders {
+			if plain, ok := decode(s); ok {
+				if g := o.find(plain); !g.made {
+					// What was encoded came from there, but nobody said it in this form.
+					for i := range g.parts {
+						g.parts[i].vouched = nil
+					}
+					return g
+				}
+			}
+		}
+	}
+	return f
+}
+
+// find looks a text up.
+func (o *origins) find(s string) (f found) {
 	o.r.read(s)
 	n := len(o.r.words)
 	if n == 0 {
@@ -544,7 +582,7 @@ func (o *origins) lookUp(v any) (f found) {
 	}
 	for i := 0; i < n; {
 		h := o.segment(i)
-		if h.size == 0 || h.size < n && !h.thing && (o.r.joined || !weighty(o.r.words[i:i+h.size])) {
+		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && (o.r.joined || !weighty(o.r.words[i:i+h.size])) {
 			f.made = true
 		}
 		f.parts = append(f.parts, h.labels)
@@ -588,6 +626,7 @@ func weighty(ws []word) bool {
 // hit is the longest passage or thing that begins with a word.
 type hit struct {
 	size   int // in words, 0 for none
+	whole  int // how many words must be found together, because they are one strict thing
 	thing  bool
 	labels labels
 }
@@ -609,6 +648,7 @@ func (o *origins) segment(i int) (h hit) {
 	if strict > 0 {
 		words = o.r.words[i : i+strict]
 	}
+	h.whole = strict
 	for g, p := range o.gens {
 		if p == nil {
 			continue
@@ -640,7 +680,7 @@ func (o *origins) segment(i int) (h hit) {
 func (h *hit) take(size int, thing bool, l labels) {
 	switch {
 	case size > h.size:
-		*h = hit{size, thing, l}
+		h.size, h.thing, h.labels = size, thing, l
 	case size == h.size:
 		h.thing = h.thing || thing
 		h.labels = labels{join(h.labels.may, l.may), join(h.labels.vouched, l.vouched)}

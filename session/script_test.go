@@ -132,7 +132,7 @@ func (script) SourceLabels(source string) []string {
 
 func (script) LabelNames() []string { return []string{"private"} }
 func (script) Traced() (labels []string, _ bool) {
-	return []string{"private", "tool:wide.k7", "user"}, true
+	return []string{"asked", "private", "tool:wide.k7", "user"}, true
 }
 func (script) AsksConsent() bool { return true }
 

@@ -12,7 +12,7 @@ const (
 	LabelAssistant = "assistant" // what was found nowhere: the model made it
 	LabelField     = "field"     // the whole of a field, a list member or a key of a tool's JSON result
 	LabelText      = "text"      // a piece of a longer field, or of a text that a tool answered
-	LabelAsked     = "asked"     // in the result of a call that the user asked for: it has arguments, and the user named all of them
+	LabelAsked     = "asked"     // in the result of a call that the user asked for: its arguments have texts, all of which stand in the user's words
 	LabelTrusted   = "trusted"   // results of the tools that proviso.yaml lists under trusted
 	toolPrefix     = "tool:"
 )
