@@ -127,12 +127,13 @@ func remembering(b testing.TB, n int) *player {
 // What it costs to ask for an origin must not depend on how long the session is.
 func BenchmarkOrigins(b *testing.B) {
 	values := map[string]any{
-		"address":  "customer1@example.com",
+		"address":  "",
 		"unknown":  "nobody@example.net",
 		"sentence": "Thank you for your order, it will be delivered to the usual address by 5 May.",
 	}
 	for _, n := range []int{10, 100, 1000, 10000} {
 		p := remembering(b, n)
+		values["address"] = fmt.Sprintf("customer%d@example.com", n/2-1)
 		in := p.look2("pay", `{"to":"customer1@example.com"}`)
 		for _, name := range []string{"address", "unknown", "sentence"} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
