@@ -79,9 +79,9 @@ func Lookup(name string) *Func {
 }
 
 // Options declares every function of All to a CEL environment, with its cost model, and beside them CEL's own extensions that are pure:
-// strings (lowerAscii, split, substring, format …), math, sets and lists.
+// strings (lowerAscii, split, substring, format …), math, sets and lists. Arguments that have to be one of some words are checked where they are written out.
 func Options() []cel.EnvOption {
-	out := []cel.EnvOption{ext.Strings(), ext.Math(), ext.Sets(), ext.Lists(ext.ListsMaxRangeSize(MaxItems))}
+	out := []cel.EnvOption{ext.Strings(), ext.Math(), ext.Sets(), ext.Lists(ext.ListsMaxRangeSize(MaxItems)), cel.ASTValidators(literals{})}
 	for _, f := range All {
 		var overloads []cel.FunctionOpt
 		for _, o := range f.Overloads {
