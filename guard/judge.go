@@ -21,6 +21,7 @@ type Judge interface {
 // Inquiry is the questions that one decision needs, put together, and the newest messages of the conversation.
 type Inquiry struct {
 	Session    string
+	Policy     string // the digest of the policy whose questions they are
 	Questions  []session.Asked
 	Transcript []proviso.Message
 }
@@ -111,7 +112,7 @@ func unasked(asked []session.Asked, missing []proviso.Missing, put map[string]bo
 
 // ask puts the questions to the judge and keeps the answers that can be checked.
 func (g *Guard) ask(ctx context.Context, s *entry, open []session.Asked) ([]proviso.Answer, []proviso.Fault) {
-	q := Inquiry{Session: s.id, Questions: open, Transcript: s.state.Messages(transcriptSize)}
+	q := Inquiry{Session: s.id, Policy: s.state.Digest(), Questions: open, Transcript: s.state.Messages(transcriptSize)}
 	got, err := g.judged(ctx, q)
 	if err != nil {
 		g.counts.judge.Add(1)
@@ -167,12 +168,7 @@ func (g *Guard) judged(ctx context.Context, q Inquiry) ([]proviso.Answer, error)
 
 // check says what is wrong with an answer, empty where it counts: it must be to a question that was put, quote the transcript, and cite the question's clauses where it has any with a text.
 func (q *Inquiry) check(a proviso.Answer) string {
-	var to *session.Asked
-	for i := range q.Questions {
-		if q.Questions[i].ID == a.Question && q.Questions[i].Hash == a.Hash {
-			to = &q.Questions[i]
-		}
-	}
+	to := q.find(a)
 	if to == nil {
 		return "is to no question that was put"
 	}
