@@ -114,19 +114,31 @@ func TestCases(t *testing.T) {
 	})
 }
 
-// TestEveryRuleIsNoticed switches one rule off at a time: at least one case has to fail.
+// TestEveryRuleIsNoticed switches one rule off at a time: at least one of the cases in which it fires has to fail.
 func TestEveryRuleIsNoticed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles each pack once for each rule")
 	}
 	each(t, func(t *testing.T, _ string, pk *pack.Pack) {
-		for i := range pk.Rules {
+		fires := map[string][]pack.Case{}
+		for i, c := range audit.Test(compile(t, pk), pk.Tests) {
+			in := map[string]bool{}
+			for _, step := range c.Steps {
+				for _, s := range step.States {
+					if s.Applies == proviso.True && s.Holds != proviso.True && !in[s.Rule] {
+						in[s.Rule] = true
+						fires[s.Rule] = append(fires[s.Rule], pk.Tests[i])
+					}
+				}
+			}
+		}
+		for i, r := range pk.Rules {
 			without := *pk
 			without.Rules = slices.Clone(pk.Rules)
 			without.Rules[i].Mode = pack.Off
-			results := audit.Test(compile(t, &without), pk.Tests)
+			results := audit.Test(compile(t, &without), fires[r.ID.S])
 			if !slices.ContainsFunc(results, func(r audit.CaseResult) bool { return !r.Passed() }) {
-				t.Errorf("%v: without rule %s every case still passes", pk.Rules[i].ID.Pos, pk.Rules[i].ID.S)
+				t.Errorf("%v: without rule %s every case still passes", r.ID.Pos, r.ID.S)
 			}
 		}
 	})
@@ -159,6 +171,36 @@ func TestConversations(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTwins demands that every attack on the workspace is stopped at its last step, and that its twin, which calls the same tool at the end, is not: a policy that only ever says no would pass the first half.
+func TestTwins(t *testing.T) {
+	last := map[string]pack.Step{}
+	for _, c := range load(t, "workspace").Tests {
+		if strings.HasSuffix(c.Pos.File, "attacks.yaml") {
+			key, _, _ := strings.Cut(c.Name, ":")
+			last[key] = c.Steps[len(c.Steps)-1]
+		}
+	}
+	attacks := 0
+	for key, s := range last {
+		if strings.HasSuffix(key, ", twin") {
+			if s.Want == nil || s.Want.Outcome != proviso.Allow {
+				t.Errorf("%s: the twin is not allowed", key)
+			}
+			continue
+		}
+		attacks++
+		if s.Want == nil || s.Want.Outcome == proviso.Allow {
+			t.Errorf("%s: the attack is allowed", key)
+		}
+		if twin, ok := last[key+", twin"]; !ok || twin.Call != s.Call {
+			t.Errorf("%s calls %s at the end, its twin %q", key, s.Call, twin.Call)
+		}
+	}
+	if attacks < 40 || len(last) != 2*attacks {
+		t.Errorf("%d attacks and %d twins, want at least 40 of each", attacks, len(last)-attacks)
+	}
 }
 
 // TestEmbedded compares what is embedded with the folder: a pack, or a file of one, that is left out would only be missed by whoever has no checkout.
