@@ -218,3 +218,37 @@ func bankWith(t testing.TB, rules string) *policy.Policy {
 	}
 	return compiled(t, append(txtar.Parse(b).Files, testkit.File{Name: "other-rules.yaml", Data: []byte(rules)}), "other-rules.yaml")
 }
+
+// Where the record of an approved call cannot be written, the call does not happen, and its approval is gone: it can never release a second call.
+func TestApprovalOfACallThatIsNotRecorded(t *testing.T) {
+	ctx := context.Background()
+	log, store := &refusing{}, &MemoryApprovals{}
+	g := &Guard{Policy: bankWith(t, large), Journal: log, Approvals: store}
+	pay := proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: callOf("", "pay", `{"id":"A1","amount":90.0}`)}
+	if _, err := g.Do(ctx, pay, nil); err == nil {
+		t.Fatal("released without approval")
+	}
+	grant(t, store)
+	log.refuses = true
+	if _, err := g.Do(ctx, pay, nil); err == nil || !strings.Contains(err.Error(), "could not be written down") {
+		t.Error(err)
+	}
+	log.refuses = false
+	if _, err := g.Do(ctx, pay, nil); err == nil {
+		t.Error("the approval released another call")
+	}
+	newest(t, store, proviso.Used)
+}
+
+// refusing is a journal that fails while it is told to.
+type refusing struct {
+	journal.Memory
+	refuses bool
+}
+
+func (r *refusing) Append(ctx context.Context, records ...proviso.Record) error {
+	if r.refuses {
+		return errAway
+	}
+	return r.Memory.Append(ctx, records...)
+}
