@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -76,6 +77,28 @@ func holdsTime(v any) bool {
 		}
 	}
 	return false
+}
+
+// Parser parses each text once: rules about many tools have the same conditions for each of them. The environments that it is given differ in declarations only. The zero value is ready for use.
+type Parser struct{ known map[string]*ast.AST }
+
+// Parse is env.Parse. The tree is the caller's, who may change it.
+func (p *Parser) Parse(env *cel.Env, text string) (*cel.Ast, *cel.Issues) {
+	if known, ok := p.known[text]; ok {
+		// A tree of the caller's own can only be had from the parser; the shortest text costs least.
+		if out, iss := env.Parse("0"); iss.Err() == nil {
+			*out.NativeRep() = *ast.Copy(known)
+			return out, iss
+		}
+	}
+	out, iss := env.Parse(text)
+	if iss.Err() == nil {
+		if p.known == nil {
+			p.known = map[string]*ast.AST{}
+		}
+		p.known[text] = ast.Copy(out.NativeRep())
+	}
+	return out, iss
 }
 
 var factory = ast.NewExprFactory()

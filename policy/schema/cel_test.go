@@ -84,3 +84,32 @@ func TestPromote(t *testing.T) {
 		}
 	}
 }
+
+// A text that is parsed again gives a tree of its own, in which errors stand where they do the first time.
+func TestParserGivesEveryoneATree(t *testing.T) {
+	env, err := cel.NewEnv(cel.Variable("x", cel.IntType))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Parser
+	for i := range 3 {
+		parsed, iss := p.Parse(env, "x ==\n  1 && y > 2")
+		if iss.Err() != nil {
+			t.Fatal(iss.Err())
+		}
+		_, iss = env.Check(parsed)
+		if es := iss.Errors(); len(es) != 1 || es[0].Location.Line() != 2 || es[0].Location.Column() != 7 {
+			t.Fatalf("time %d: %v", i, iss.Err())
+		}
+		e := parsed.NativeRep().Expr()
+		e.SetKindCase(factory.NewLiteral(e.ID(), types.True))
+		if out, iss := env.Check(parsed); iss.Err() != nil || out.OutputType() != cel.BoolType {
+			t.Fatalf("time %d: %v", i, iss.Err())
+		}
+	}
+	for range 2 {
+		if _, iss := p.Parse(env, "x =="); iss.Err() == nil {
+			t.Error("a broken text parses")
+		}
+	}
+}
