@@ -45,6 +45,7 @@ type compiler struct {
 	shaper    *schema.Compiler
 	prov      *schema.Provider
 	base      *cel.Env
+	parser    schema.Parser
 	data      *schema.Shape
 	toolNames []string
 	functions []string

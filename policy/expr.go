@@ -61,7 +61,7 @@ func (u *unit) expressionWith(t pack.Text, doubles map[int64]bool) (*checked, bo
 		u.c.diag(t.Pos, codeCEL, "empty expression", "write a CEL expression, such as args.amount <= 100.0")
 		return nil, false
 	}
-	parsed, iss := u.env().Parse(t.S)
+	parsed, iss := u.c.parser.Parse(u.env(), t.S)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
 			u.c.diag(t.At(offsetOf(t.S, e.Location)), codeCEL, "syntax: "+plainMessage(e.Message), "conditions are CEL expressions")
@@ -298,7 +298,7 @@ func (in *inliner) replace(e ast.Expr, t pack.Text, stack []string) bool {
 			return false
 		}
 	}
-	parsed, iss := in.u.env().Parse(t.S)
+	parsed, iss := in.u.c.parser.Parse(in.u.env(), t.S)
 	if iss.Err() != nil {
 		for _, err := range iss.Errors() {
 			in.u.c.diag(t.At(offsetOf(t.S, err.Location)), codeCEL, fmt.Sprintf("let %s: syntax: %s", name, plainMessage(err.Message)), "conditions are CEL expressions")
