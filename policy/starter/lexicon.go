@@ -95,7 +95,7 @@ var nounLists = map[Role]string{
 	Credential: `password passcode passphrase secret credential pin otp token apikey mfa 2fa cvv cvc ssn pw passwd`,
 	Command:    `command cmd script code sql shell expression program argv`,
 	Account:    `iban account bic swift payee beneficiary wallet card sortcode creditor`,
-	Recipient:  `recipient to cc bcc addressee email mail participant attendee invitee receiver guest phone telephone mobile destination contact subscriber audience`,
+	Recipient:  `recipient to cc bcc addressee email participant attendee invitee receiver guest phone telephone mobile destination contact subscriber audience`,
 	URL:        `url uri link website webpage webhook endpoint domain hostname host href site`,
 	Path:       `path file filename directory folder filepath dir repository repo attachment`,
 	Channel:    `channel room group chat conversation thread team workspace forum topic mailbox inbox`,
@@ -109,7 +109,7 @@ var nounLists = map[Role]string{
 	Time:       `date time day start end deadline when until since timestamp datetime month year week hour minute duration from checkin checkout due timezone`,
 	Place:      `location venue place`,
 	Setting:    `n limit offset count page size max min sort order format language lang currency type mode status category filter flag priority color colour recurring recurrence unit top depth level`,
-	Thing:      `hotel restaurant company product item flight car book name vehicle service plan event`,
+	Thing:      `mail letter hotel restaurant company product item flight car book name vehicle service plan event`,
 }
 
 var nouns = table(nounLists)
@@ -141,12 +141,12 @@ func table[T comparable](lists map[T]string) map[string]T {
 
 // asks are the words by which a user asks for an effect: what cannot be undone, and what names nobody, happens only where one of them was said.
 var asks = map[Effect][]string{
-	Create: {"create", "add", "make", "write", "save", "schedule", "book", "plan", "append", "put", "note", "draft", "invite", "record", "generate", "upload", "copy", "set", "appointment", "meeting", "event", "reminder", "document", "file", "list"},
+	Create: {"create", "add", "make", "write", "save", "schedule", "book", "plan", "append", "put", "note", "draft", "invite", "record", "generate", "upload", "copy", "reminder"},
 	Update: {"update", "change", "modify", "edit", "rename", "move", "reschedule", "adjust", "set", "correct", "fix", "replace", "mark", "switch", "turn", "increase", "decrease", "extend"},
 	Member: {"invite", "add", "join", "enroll", "register", "include", "let", "bring"},
-	Send:   {"send", "write", "tell", "message", "email", "mail", "reply", "respond", "forward", "post", "share", "notify", "inform", "ask", "answer", "remind", "contact", "announce", "publish", "comment", "congratulate", "invite", "submit", "call", "text"},
+	Send:   {"send", "write", "tell", "message", "email", "mail", "reply", "respond", "forward", "post", "share", "notify", "inform", "ask", "answer", "remind", "announce", "publish", "congratulate", "invite", "submit"},
 	Share:  {"share", "give", "grant", "allow", "access", "invite", "permission", "publish"},
-	Pay:    {"pay", "send", "transfer", "refund", "buy", "purchase", "order", "wire", "donate", "reimburse", "settle", "payment", "transaction", "money", "exchange", "sell", "return"},
+	Pay:    {"pay", "send", "transfer", "refund", "buy", "purchase", "order", "wire", "donate", "reimburse", "settle", "exchange", "sell"},
 	Book:   {"book", "reserve", "booking", "reservation", "rent", "hire"},
 	Delete: {"delete", "remove", "erase", "cancel", "clear", "drop", "purge", "trash", "discard", "kick", "revoke", "close", "unsubscribe", "terminate", "clean", "empty", "block", "deactivate", "undo"},
 	Secret: {"password", "passcode", "credential", "credentials", "login", "reset"},

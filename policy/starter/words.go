@@ -121,7 +121,7 @@ var (
 	// ending are the words at which the noun phrase of a description ends.
 	ending = set("of for to from in on at by with as where whose which that who when if is are was be will and or you we the within into after before using e.g eg such like should must can to")
 	// hollow are nouns that say only that there is a value.
-	hollow = set("list array set name value string text field sequence collection kind type number")
+	hollow = set("list array set name value string field sequence collection kind type number")
 )
 
 func set(s string) map[string]bool {
