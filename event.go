@@ -161,7 +161,7 @@ type ModelResponse struct {
 // Lifecycle marks a change of the session itself.
 // Kind is "start", "end", "handoff" (Name is the agent or scope entered), "return" (the top scope is left) or "idle".
 // User is the authenticated user, where the door knows one, and Attributes holds further session variables that the pack declares; both count from "start".
-// Labels are those of the session that handed the work over, at the "start" of one that goes on with it: values found nowhere have them as well.
+// Labels are those of a session that handed work over to this one: values found nowhere have them as well.
 type Lifecycle struct {
 	Kind       string         `json:"kind"`
 	Name       string         `json:"name,omitempty"`

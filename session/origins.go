@@ -127,9 +127,13 @@ func (o *origins) begin(l *proviso.Lifecycle) {
 		return
 	}
 	o.value(from{pack.LabelSystem, plain}, []any{l.User, l.Attributes})
-	if len(l.Labels) > 0 {
-		o.inherit = l.Labels
-		o.grow(l.Labels)
+}
+
+// goOn takes over the labels of a session that handed work over.
+func (o *origins) goOn(ls []string) {
+	if o.tracks && len(ls) > 0 {
+		o.inherit = join(o.inherit, slices.Sorted(slices.Values(ls)))
+		o.grow(ls)
 	}
 }
 

@@ -402,6 +402,7 @@ func (s *State) applyMessage(seq uint64, m *proviso.Message) {
 }
 
 func (s *State) applyLifecycle(in *policy.Input, l *proviso.Lifecycle) {
+	s.origins.goOn(l.Labels)
 	switch l.Kind {
 	case "start":
 		// A second start would let a client become somebody else in the middle of a session.
