@@ -135,16 +135,22 @@ func (w *writer) fail(batch []*request, err *Error) (again bool) {
 	}
 	if !err.passing() {
 		w.broken = err
-		for _, r := range w.line {
-			n += len(r.records)
-			if r.done != nil {
-				waiting = append(waiting, r)
-			} else {
-				w.lost.Add(int64(len(r.records)))
-			}
-		}
-		w.line = nil
 	}
+	// Whoever waits behind what failed would wait for as long as the disk is full.
+	kept := w.line[:0]
+	for _, r := range w.line {
+		switch {
+		case r.done == nil && err.passing():
+			kept = append(kept, r)
+			continue
+		case r.done != nil:
+			waiting = append(waiting, r)
+		default:
+			w.lost.Add(int64(len(r.records)))
+		}
+		n += len(r.records)
+	}
+	w.line = kept
 	w.line = append(back, w.line...)
 	for _, r := range waiting {
 		w.forget(r)

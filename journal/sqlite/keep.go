@@ -100,7 +100,12 @@ func (s *Store) tidy(ctx context.Context) error {
 	if err := w.stand(ctx, r); err != nil {
 		return err
 	}
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Forget deletes every session whose last record is older than a moment, and returns how many. An act keeps the length and the last hash of each, so that checkpoints which have seen it still hold.

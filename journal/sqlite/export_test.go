@@ -1,0 +1,36 @@
+package sqlite
+
+import "context"
+
+// Exec runs a statement on the connection of the writer, before whatever stands in line. It is tried again where a batch in hand fails meanwhile and takes it along.
+func (s *Store) Exec(q string) (err error) {
+	for range 20 {
+		if err = s.first(func(ctx context.Context) error { return s.write.exec(ctx, q) }); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (s *Store) first(f func(ctx context.Context) error) error {
+	w := s.write
+	r := &request{done: make(chan error, 1), after: f}
+	w.mu.Lock()
+	w.line = append([]*request{r}, w.line...)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return <-r.done
+}
+
+// FailCommits has commits fail with what f returns for them; f is given the real commit, which it may run first.
+func (s *Store) FailCommits(f func(commit func() error) error) {
+	w := s.write
+	real := w.commit
+	s.first(func(context.Context) error {
+		w.commit = func(ctx context.Context) error { return f(func() error { return real(ctx) }) }
+		return nil
+	})
+}
