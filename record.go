@@ -140,7 +140,9 @@ type Source struct {
 	Path  string `json:"path"`
 	Value string `json:"value"` // as it was looked for
 	By    string `json:"by"`
-	Seq   uint64 `json:"seq,omitempty"` // the event that said it first; 0 for the agent
+	Seq   uint64 `json:"seq,omitempty"` // the event that said it first; 0 where none is known
+	// Labels are the origins that the session tracked for the value, none where it found nothing.
+	Labels []string `json:"labels,omitempty"`
 }
 
 // Example is one training record, tied to the trace, the clause and the path of the tree that it teaches.

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
 )
 
 // The bounds of what a session remembers in order to say who brought a value in: the newest events, and of each so many bytes.
@@ -42,8 +44,8 @@ func (h *heard) hear(seq uint64, ev *proviso.Event) {
 }
 
 // brought says for each value that the causes name who brought it into the session first: the newest events are searched for it, without regard to case.
-// An argument that nobody else said comes from the agent itself. The text of an event is not looked for: its point says who speaks. Truth values and texts of one letter are left out: they are said too often to tell anything.
-func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
+// The labels are those that the session tracks. An argument that nobody else said comes from the agent itself. The text of an event is not looked for: its point says who speaks. Truth values and texts of one letter are left out: they are said too often to tell anything.
+func (h *heard) brought(causes []proviso.Cause, origins policy.Origins) []proviso.Source {
 	var out []proviso.Source
 	seen := map[string]bool{}
 	for _, c := range causes {
@@ -54,7 +56,10 @@ func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
 			seen[v.Path] = true
 			for _, text := range sayings(v.Val) {
 				s := h.first(text)
-				if s.Path = v.Path; s.Seq == 0 && !strings.HasPrefix(v.Path, "args") {
+				s.Labels = known(origins, v.Val)
+				if s.Path = v.Path; s.Seq == 0 && len(s.Labels) > 0 {
+					s.By = s.Labels[0] // said in another spelling, or before what is remembered here
+				} else if s.Seq == 0 && !strings.HasPrefix(v.Path, "args") {
 					continue // a clock, a table, or an event that is forgotten
 				}
 				out = append(out, s)
@@ -62,6 +67,14 @@ func (h *heard) brought(causes []proviso.Cause) []proviso.Source {
 		}
 	}
 	return out
+}
+
+// known are the labels that a session has for a value, without the one for what it found nowhere.
+func known(origins policy.Origins, v any) []string {
+	if origins == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(origins.Every(v)), func(l string) bool { return l == "assistant" })
 }
 
 // first returns the event that says a text first.

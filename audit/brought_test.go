@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
 // Who said a value first brought it in; what nobody said is the agent's own.
@@ -45,7 +46,7 @@ func TestBrought(t *testing.T) {
 		{"x", ""},
 	} {
 		var got []string
-		for _, s := range h.brought([]proviso.Cause{{Inputs: []proviso.Value{{Path: "args.x", Val: c.value}}}}) {
+		for _, s := range h.brought([]proviso.Cause{{Inputs: []proviso.Value{{Path: "args.x", Val: c.value}}}}, nil) {
 			got = append(got, fmt.Sprint(s.By, " ", s.Seq))
 		}
 		if strings.Join(got, ", ") != c.want {
@@ -65,5 +66,26 @@ func TestHeardIsBounded(t *testing.T) {
 	}
 	if s := h.first(fmt.Sprint("n", 10*maxHeard-1)); s.By != "user" {
 		t.Errorf("the newest was forgotten: %+v", s)
+	}
+}
+
+// labels are origins that know one value.
+type labels map[string][]string
+
+func (l labels) Of(v any, _ builtin.Precision) []string { return l.Every(v) }
+func (l labels) Every(v any) []string                   { return l[fmt.Sprint(v)] }
+
+// The labels that the session tracks say who it was where the words are not found; what the session found nowhere is the agent's.
+func TestBroughtByLabels(t *testing.T) {
+	var h heard
+	origins := labels{"EUR 1,200": {"tool:get", "tool:get.total"}, "made up": {"assistant"}}
+	for value, want := range map[string]string{"EUR 1,200": "tool:get [tool:get tool:get.total]", "made up": "agent []"} {
+		got := h.brought([]proviso.Cause{{Inputs: []proviso.Value{{Path: "args.x", Val: value}}}}, origins)
+		if len(got) != 1 || fmt.Sprint(got[0].By, " ", got[0].Labels) != want {
+			t.Errorf("%s: %+v, want %s", value, got, want)
+		}
+	}
+	if fmt.Sprint(origins["made up"]) != "[assistant]" {
+		t.Error("the session's labels were changed")
 	}
 }

@@ -40,10 +40,11 @@ func because(e *proviso.Evidence) []string {
 // brought tells who brought a value in.
 func brought(s proviso.Source) string {
 	line := fmt.Sprintf("%s: %q comes from the %s", s.Path, s.Value, strings.Replace(s.By, "tool:", "tool ", 1))
-	if s.Seq > 0 {
-		line += fmt.Sprintf(" (event %d)", s.Seq)
-	} else {
-		line += " itself"
+	switch {
+	case s.Seq > 0:
+		return line + fmt.Sprintf(" (event %d)", s.Seq)
+	case s.By == "agent":
+		return line + " itself"
 	}
 	return line
 }

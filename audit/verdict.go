@@ -249,7 +249,7 @@ func (st step) from(status proviso.Status, causes []proviso.Cause) []proviso.Sou
 	if status <= proviso.Satisfied {
 		return nil
 	}
-	return st.heard.brought(causes)
+	return st.heard.brought(causes, st.view.Origins)
 }
 
 // take adds the status that a rule gives its clauses.
