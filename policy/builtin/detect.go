@@ -437,7 +437,7 @@ func span(s, marks string) int {
 const maxGap = 5
 
 // fillerWords may stand between a cue and its value.
-var fillerWords = map[string]bool{"no": true, "nr": true, "num": true, "number": true, "numbers": true, "id": true, "code": true, "is": true, "was": true, "are": true,
+var fillerWords = map[string]bool{"no": true, "nr": true, "num": true, "number": true, "numbers": true, "id": true, "code": true, "is": true, "was": true, "are": true, "in": true,
 	"my": true, "the": true, "his": true, "her": true, "it": true, "s": true, "card": true, "on": true, "at": true, "to": true, "of": true, "your": true, "a": true, "holder": true,
 	"reads": true, "me": true, "us": true, "ist": true, "est": true, "es": true, "as": true, "for": true, "account": true, "field": true, "value": true, "current": true, "new": true}
 

@@ -92,7 +92,7 @@ var piiDetectors = family("pii", []detector{
 	announced("swift_code", swiftCode, "swift", "bic", "swift bic", "bic swift"),
 	announced("bank_account", digitsBetween(7, 17), "bank account", "account", "acct", "accountnumber", "checking account", "savings account", "sort code", "kontonummer"),
 	announced("birth_date", dateAt, "date of birth", "birth date", "dob", "born", "birthday", "birthdate", "dateofbirth", "d o b", "geburtsdatum", "geboren", "née le", "né le", "date de naissance", "fecha de nacimiento"),
-	announced("phone", phoneAt, "phone", "phones", "tel", "telephone", "telefon", "téléphone", "teléfono", "mobile", "cell", "cellphone", "fax", "whatsapp", "handy", "call", "text me", "dial", "reach me", "reached", "ring", "sms", "phonenumber", "contact number"),
+	announced("phone", phoneAt, "phone", "phones", "tel", "telephone", "telefon", "téléphone", "teléfono", "mobile", "cell", "cellphone", "fax", "whatsapp", "handy", "call", "text me", "dial", "reach me", "reached", "ring", "sms", "phonenumber", "contact number", "contact", "contact me", "text", "my number"),
 	one("coordinates", findCoordinates),
 	one("mac_address", findMACs),
 	one("ip_address", findIPs),
@@ -122,20 +122,34 @@ const maxGroups = 8
 func (p *page) groupsFrom(i, most int, marks string) (digits string, widths []int) {
 	var buf [32]byte
 	n := 0
-	for k := i; k < len(p.words) && len(widths) < maxGroups && p.numeric(k); k++ {
+	for k := i; k < len(p.words) && len(widths) < maxGroups; k++ {
 		if gap := p.gap(k); k > i && (len(gap) > 3 || gap == "" || strings.Trim(gap, marks) != "") {
 			break
 		}
-		if n+p.words[k].digits > min(most, len(buf)) {
+		group, last := p.word(k), false
+		if !p.numeric(k) {
+			if group, last = extended(group); k == i || !last {
+				break
+			}
+		}
+		if n+len(group) > min(most, len(buf)) {
 			break
 		}
-		n += copy(buf[n:], p.word(k))
+		n += copy(buf[n:], group)
 		if widths == nil {
 			widths = make([]int, 0, maxGroups)
 		}
-		widths = append(widths, p.words[k].digits)
+		if widths = append(widths, len(group)); last {
+			break
+		}
 	}
 	return string(buf[:n]), widths
+}
+
+// extended returns the digits of a telephone number's last group before its extension, such as 0132x389.
+func extended(word string) (digits string, ok bool) {
+	digits, extension, ok := strings.Cut(word, "x")
+	return digits, ok && len(digits) == 4 && extension != "" && all(digits+extension, digit)
 }
 
 // groupsOf takes a number of between least and most digits, written in groups or not.
@@ -249,12 +263,12 @@ func (p *page) glued(i, k int) bool {
 
 // findCards finds the numbers of payment cards; they may begin and end within a longer row of groups.
 func findCards(p *page, yield func(int, int)) {
-	const least, most, first = 13, 19, 4
+	const least, most, first = 12, 19, 4
 	for i, w := range p.words {
 		if !p.numeric(i) || w.digits < first {
 			continue
 		}
-		digits, widths := p.groupsFrom(i, most, " -")
+		digits, widths := p.groupsFrom(i, most, " -.")
 		for n := len(widths); n > 0 && len(digits) >= least; n-- {
 			if cardNumber(digits, widths[:n]) && !p.glued(i, i+n-1) {
 				yield(w.start, p.words[i+n-1].end)
@@ -282,7 +296,7 @@ var issuers = []struct {
 	{"3528", "3589", 16, 19},                       // JCB
 	{"4", "4", 13, 19},                             // Visa
 	{"51", "55", 16, 16}, {"2221", "2720", 16, 16}, // Mastercard
-	{"50", "50", 13, 19}, {"56", "59", 13, 19}, {"63", "63", 13, 19}, {"67", "67", 13, 19}, // Maestro
+	{"50", "50", 12, 19}, {"56", "59", 12, 19}, {"63", "63", 12, 19}, {"67", "67", 12, 19}, // Maestro
 	{"6011", "6011", 16, 19}, {"644", "649", 16, 19}, {"65", "65", 16, 19}, // Discover
 	{"62", "62", 16, 19}, {"81", "81", 16, 19}, // UnionPay
 }

@@ -163,15 +163,22 @@ func findCoordinates(p *page, yield func(int, int)) {
 var (
 	streetTypes = map[string]bool{"street": true, "st": true, "avenue": true, "ave": true, "road": true, "rd": true, "lane": true, "ln": true, "drive": true, "dr": true, "boulevard": true, "blvd": true,
 		"court": true, "ct": true, "way": true, "place": true, "pl": true, "square": true, "sq": true, "terrace": true, "parkway": true, "pkwy": true, "circle": true, "cir": true, "close": true,
-		"crescent": true, "highway": true, "hwy": true, "row": true, "gardens": true, "mews": true, "trail": true, "alley": true, "loop": true}
+		"crescent": true, "highway": true, "hwy": true, "row": true, "gardens": true, "mews": true, "trail": true, "alley": true, "loop": true,
+		"ridge": true, "vista": true, "view": true, "hill": true, "hills": true, "point": true, "harbor": true, "heights": true, "grove": true, "park": true, "plaza": true, "pike": true, "path": true, "pass": true,
+		"run": true, "crossing": true, "valley": true, "village": true, "meadow": true, "meadows": true, "glen": true, "green": true, "bridge": true, "creek": true, "ranch": true, "island": true, "walk": true}
 	plainStreets = map[string]bool{"street": true, "st": true, "avenue": true, "ave": true, "road": true, "rd": true, "blvd": true, "boulevard": true, "lane": true}
 	streetStarts = map[string]bool{"rue": true, "avenue": true, "boulevard": true, "place": true, "chemin": true, "impasse": true, "quai": true, "allée": true, "via": true, "viale": true, "piazza": true}
-	streetEnds   = []string{"straße", "strasse", "str", "weg", "platz", "allee", "gasse", "ring", "damm", "straat", "laan", "gracht", "ufer"}
-	notStreets   = map[string]bool{"the": true, "a": true, "an": true, "of": true, "on": true, "in": true, "down": true, "to": true, "and": true, "or": true, "is": true, "was": true, "for": true, "at": true,
+	streetFirst  = map[string]bool{"calle": true, "avenida": true, "av": true, "rua": true, "via": true, "viale": true, "piazza": true, "plaza": true, "paseo": true, "corso": true, "ulica": true, "ul": true}
+	ofStreets    = map[string]bool{"de": true, "del": true, "la": true, "las": true, "los": true, "di": true, "da": true, "do": true, "das": true, "dos": true}
+	states       = map[string]bool{"AL": true, "AK": true, "AZ": true, "AR": true, "CA": true, "CO": true, "CT": true, "DE": true, "DC": true, "FL": true, "GA": true, "HI": true, "ID": true, "IL": true, "IN": true, "IA": true,
+		"KS": true, "KY": true, "LA": true, "ME": true, "MD": true, "MA": true, "MI": true, "MN": true, "MS": true, "MO": true, "MT": true, "NE": true, "NV": true, "NH": true, "NJ": true, "NM": true, "NY": true, "NC": true,
+		"ND": true, "OH": true, "OK": true, "OR": true, "PA": true, "RI": true, "SC": true, "SD": true, "TN": true, "TX": true, "UT": true, "VT": true, "VA": true, "WA": true, "WV": true, "WI": true, "WY": true}
+	streetEnds = []string{"straße", "strasse", "str", "weg", "platz", "allee", "gasse", "ring", "damm", "straat", "laan", "gracht", "ufer"}
+	notStreets = map[string]bool{"the": true, "a": true, "an": true, "of": true, "on": true, "in": true, "down": true, "to": true, "and": true, "or": true, "is": true, "was": true, "for": true, "at": true,
 		"by": true, "with": true, "miles": true, "minutes": true, "minute": true, "hours": true, "days": true, "km": true, "mile": true, "per": true, "from": true, "this": true, "that": true, "more": true, "other": true}
 )
 
-// findAddresses finds postal addresses: number and street in the English, French and German order, and post boxes.
+// findAddresses finds postal addresses: number and street in the English, French, German and Romance order, post boxes, and what stands before an American state and postcode.
 func findAddresses(p *page, yield func(int, int)) {
 	for i, w := range p.words {
 		switch {
@@ -180,6 +187,14 @@ func findAddresses(p *page, yield func(int, int)) {
 				continue
 			}
 			if k := p.street(i); k > 0 {
+				yield(w.start, p.words[p.locality(k)].end)
+			}
+		case states[p.word(i)] && p.postcode(i+1):
+			if k := p.houseBefore(i); k >= 0 {
+				yield(p.words[k].start, p.words[p.locality(i+1)].end)
+			}
+		case p.capital(i) && streetFirst[strings.ToLower(p.word(i))]:
+			if k := p.romanceStreet(i); k > 0 {
 				yield(w.start, p.words[p.locality(k)].end)
 			}
 		case p.capital(i) && p.germanStreet(i):
@@ -228,6 +243,47 @@ func (p *page) street(i int) int {
 	return 0
 }
 
+// postcode tells whether the i-th word is an American one behind a blank.
+func (p *page) postcode(i int) bool {
+	const length = 5
+	return p.numeric(i) && p.words[i].digits == length && p.gap(i) == " "
+}
+
+// houseBefore returns the index of the house number that an American address begins with, whose state is the i-th word; negative where there is none.
+func (p *page) houseBefore(i int) int {
+	const longest = 9
+	if !strings.HasPrefix(p.gap(i), ",") {
+		return -1
+	}
+	for k := i - 1; k >= max(0, i-longest); k-- {
+		gap := p.gap(k + 1)
+		if len(gap) > 3 || strings.Trim(gap, " ,.#\n") != "" {
+			return -1
+		}
+		if p.numeric(k) && p.words[k].digits <= 5 && p.capital(k+1) && k < i-2 && p.gap(k+1) == " " && !flats[strings.ToLower(p.word(k-1))] {
+			return k
+		}
+	}
+	return -1
+}
+
+// romanceStreet returns the index of the house number behind a street such as Calle Mayor, 0 where there is none.
+func (p *page) romanceStreet(i int) int {
+	const longest = 5
+	for k := i + 1; k <= i+longest && k < len(p.words); k++ {
+		gap := p.gap(k)
+		switch {
+		case len(gap) > 2 || strings.Trim(gap, " ,.") != "":
+			return 0
+		case p.numeric(k) && p.words[k].digits <= 4 && k > i+1:
+			return k
+		case !p.capital(k) && !ofStreets[p.word(k)]:
+			return 0
+		}
+	}
+	return 0
+}
+
 // endsStreet tells whether nothing that belongs to a sentence follows a street in small letters.
 func (p *page) endsStreet(k int) bool {
 	gap := p.gap(k + 1)
@@ -254,7 +310,7 @@ func (p *page) locality(k int) int {
 	const longest = 8
 	for i := k + 1; i <= k+longest && i < len(p.words); i++ {
 		gap := p.gap(i)
-		if len(gap) > 3 || strings.Trim(gap, " ,.#\n") != "" || strings.Contains(gap, ". ") && i > k+1 {
+		if len(gap) > 3 || strings.Trim(gap, " ,.#\n") != "" || strings.Contains(gap, ". ") && i > k+1 && !flats[strings.ToLower(p.word(i-1))] {
 			break
 		}
 		w := p.words[i]

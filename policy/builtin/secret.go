@@ -39,6 +39,7 @@ var secretDetectors = family("secret", []detector{
 	one("jwt", findJWTs),
 	{kinds: tokenKinds(), find: findTokens},
 	one("telegram_token", findTelegram),
+	one("vendor_token", findSuffixed),
 	one("webhook_url", findWebhooks),
 	{kinds: []string{"connection_string", "url_credentials"}, find: findURLCredentials},
 	one("crypto_key", wholeWords(51, 52, func(s string) bool {
@@ -75,6 +76,8 @@ var tokens = []token{
 	{"slack_token", "xoxb-", "-", 10, 255}, {"slack_token", "xoxp-", "-", 10, 255}, {"slack_token", "xoxa-", "-", 10, 255}, {"slack_token", "xoxr-", "-", 10, 255}, {"slack_token", "xoxs-", "-", 10, 255}, {"slack_token", "xoxe", "-.", 10, 255}, {"slack_token", "xoxc-", "-", 10, 255}, {"slack_token", "xoxd-", "-_%", 10, 500}, {"slack_token", "xapp-", "-", 10, 255},
 	{"stripe_key", "sk_live_", "", 10, 255}, {"stripe_key", "sk_test_", "", 10, 255}, {"stripe_key", "rk_live_", "", 10, 255}, {"stripe_key", "rk_test_", "", 10, 255}, {"stripe_key", "whsec_", "", 24, 80},
 	{"twilio_key", "SK", "", 32, 32},
+	{"vendor_token", "EAA", "", 80, 300}, {"vendor_token", "sl.", "-_", 120, 1400}, {"vendor_token", "AAAAAAAAAAAAAAAAAAAAA", "%", 40, 200}, // Facebook, Dropbox, Twitter
+	{"vendor_token", "amzn.mws.", "-", 36, 36}, {"vendor_token", "HRKU-", "-_", 36, 70}, {"vendor_token", "pat", ".", 79, 79}, // Amazon, Heroku, Airtable
 	{"vendor_token", "key-", "", 32, 32},                                                                                      // Mailgun
 	{"vendor_token", "dop_v1_", "", 40, 80}, {"vendor_token", "doo_v1_", "", 40, 80}, {"vendor_token", "dor_v1_", "", 40, 80}, // DigitalOcean
 	{"vendor_token", "shpat_", "", 32, 40}, {"vendor_token", "shpss_", "", 32, 40}, {"vendor_token", "shpca_", "", 32, 40}, {"vendor_token", "shppa_", "", 32, 40}, // Shopify
@@ -235,6 +238,26 @@ func findTelegram(p *page, yield func(int, int)) {
 		start := w.end + 1
 		if n := span(p.upTo(start, body+1), "-_"); n == body && random(p.s[start:start+n]) {
 			yield(w.start, start+n)
+		}
+	}
+}
+
+// findSuffixed finds tokens without a prefix: those of Mailchimp end with a data centre, those of Discord bots have three parts of known lengths.
+func findSuffixed(p *page, yield func(int, int)) {
+	for _, w := range p.words {
+		switch w.end - w.start {
+		case 32:
+			rest := p.upTo(w.end, len("-us99"))
+			if n := span(rest, "-"); n > len("-us") && strings.HasPrefix(rest, "-us") && all(rest[len("-us"):n], digit) && strings.Trim(p.s[w.start:w.end], hexDigits) == "" {
+				yield(w.start, w.end+n)
+			}
+		case 24, 26, 28:
+			body := p.upTo(w.start, 80)
+			body = body[:span(body, "-_.")]
+			part := strings.Split(body, ".")
+			if len(part) == 3 && len(part[1]) == 6 && len(part[2]) >= 27 && len(part[2]) <= 38 && strings.IndexByte("MNO", body[0]) >= 0 && random(body) {
+				yield(w.start, w.start+len(body))
+			}
 		}
 	}
 }
