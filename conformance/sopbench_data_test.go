@@ -194,6 +194,10 @@ func readSOP(t testing.TB) *sopData {
 		testkit.Lines(t, file, func(line []byte) {
 			var c sopCall
 			must(t, json.Unmarshal(line, &c))
+			if want := len(c.Tree.leaves()); len(c.Leaves) != want {
+				t.Errorf("%s: %d truths for %d leaves", c.ID, len(c.Leaves), want)
+				return
+			}
 			d.calls = append(d.calls, c)
 		})
 	}
