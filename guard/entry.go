@@ -186,7 +186,11 @@ func (g *Guard) write(ctx context.Context, s *entry, r *proviso.Record) error {
 		return nil
 	}
 	s.out = append(append(s.out[:0], s.behind...), *r)
-	err := g.Journal.Append(ctx, s.out...)
+	put := g.Journal.Append
+	if q, ok := g.Journal.(Queue); ok && (g.Audit == BestEffort || !s.effectful(r)) {
+		put = q.Enqueue
+	}
+	err := put(ctx, s.out...)
 	if err == nil {
 		s.behind = nil
 		return nil

@@ -34,6 +34,13 @@ type Journal interface {
 	Read(ctx context.Context, session string, from uint64) iter.Seq2[proviso.Record, error]
 }
 
+// Queue is a Journal that also takes records without waiting for its disk: Enqueue returns when they are in line, to be durable before anything that is appended later.
+// A guard enqueues what nobody has to wait for; where Enqueue fails, it has taken nothing.
+type Queue interface {
+	Journal
+	Enqueue(ctx context.Context, records ...proviso.Record) error
+}
+
 // Audit says what has to be durable before an effect.
 type Audit uint8
 

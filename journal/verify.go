@@ -106,6 +106,7 @@ func (v *Verifier) Checkpoint(from string, text []byte) {
 		v.find(Finding{Kind: "checkpoint", Msg: fmt.Sprintf("%s: checkpoint %d is signed by the key %s, not by yours", from, c.Number, HashOf(c.Key).Short())})
 	case v.report.Store != "" && c.Store != v.report.Store:
 		v.foreign(c)
+	case slices.ContainsFunc(v.kept, func(k *Checkpoint) bool { return bytes.Equal(k.Text, c.Text) }):
 	default:
 		if v.Key == nil {
 			v.note("%s: checkpoint %d is signed by the key %s; compare that with your own", from, c.Number, HashOf(c.Key).Short())
