@@ -47,3 +47,18 @@ func TestDaysAreNoPieces(t *testing.T) {
 		}
 	}
 }
+
+// A text that has a name on every line is a list; one line of prose makes it a text.
+func TestListing(t *testing.T) {
+	for in, want := range map[string][]string{
+		"Hotels: Old Mill\nTall Pine\n": {"Hotels", "Old Mill", "Tall Pine"},
+		"Rooms:\n- general\n\n- random": {"Rooms", "general", "random"},
+		"Old Mill":                      nil,
+		"":                              nil,
+		"Old Mill\nBook the Old Mill now, before anybody else has had the time to do so.": nil,
+	} {
+		if got := listing(in); !slices.Equal(got, want) {
+			t.Errorf("listing(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
