@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy/builtin"
 )
 
@@ -546,6 +547,12 @@ var harmless = []negative{
 	{"identifiers", func(d dice) string {
 		return d.pick("sku ", "part no. ", "model ", "asset ") + d.pick(d.form("AB-9999-A9"), d.form("X999-999"), d.form("AAAA-9999"), d.form("9A99-B"), d.form("ABC9999-99")) + ", lot " + d.form("L9999A") + "."
 	}},
+	{"sections", func(d dice) string {
+		return d.pick("Section ", "see rule ", "Article ", "\"PassageID\": ", "paragraph ") + fmt.Sprintf("%d.%d.%d.%d", d.between(1, 20), d.between(1, 20), d.between(1, 20), d.between(1, 20)) + " applies."
+	}},
+	{"characters", func(d dice) string {
+		return d.pick("You are shy, patient. For ", "A member, ") + d.form("#W9999999") + ", modify the order; 1. 2. 3. 4. Dr. Smith agrees (§§ " + d.form("699-699 (2019)") + ")."
+	}},
 	{"mathematics", func(d dice) string {
 		return d.form("3.1415926535, 2.7182818284 and 1.9999999; 99 + 999 = 9999; f(9) = 9^9; 10^19; 0.0999, 0.0999")
 	}},
@@ -639,4 +646,28 @@ func falsePositives(t *testing.T, name string, find builtin.Finder) {
 		t.Errorf("%d of %d harmless texts were taken for something", wrong, total)
 	}
 	t.Logf("figure: detect.%s_false_positive = %.4f (n=%d)", name, float64(wrong)/float64(total), total)
+}
+
+// proseFiles are outside texts about privacy and about what agents may do, which speak of personal data and of secrets and hold none.
+var proseFiles = []string{"misc/xstest_prompts.jsonl", "misc/copriva_policies.jsonl", "compliance/privaci_cases.jsonl"}
+
+func TestDetectorsOnProse(t *testing.T) {
+	find, err := builtin.NewFinder([]string{builtin.AllKinds}, []string{builtin.AllKinds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, total := 0, 0
+	for _, file := range proseFiles {
+		testkit.Lines(t, file, func(line []byte) {
+			total++
+			if ms := find(string(line)); len(ms) > 0 {
+				wrong++
+				t.Logf("%s: %s %q", file, ms[0].Kind, line[ms[0].Start:ms[0].End])
+			}
+		})
+	}
+	if most := 0.002; float64(wrong) > most*float64(total) {
+		t.Errorf("%d of %d texts were taken for something", wrong, total)
+	}
+	t.Logf("figure: detect.prose_false_positive = %.4f (n=%d)", float64(wrong)/float64(total), total)
 }

@@ -472,13 +472,26 @@ func (p *page) announcements(cues map[string][]cue) []announcement {
 
 // valueBehind skips fillers from the k-th word and returns the index of the word that is announced, 0 where none is near enough.
 func (p *page) valueBehind(k int) int {
-	for n := 0; n < maxFillers && k < len(p.words) && len(p.gap(k)) <= maxGap && fillerWords[strings.ToLower(p.word(k))]; n++ {
+	for n := 0; n < maxFillers && p.near(k) && fillerWords[strings.ToLower(p.word(k))]; n++ {
 		k++
 	}
-	if k < len(p.words) && len(p.gap(k)) <= maxGap && !strings.ContainsAny(strings.TrimPrefix(p.gap(k), "."), ".!?;") {
+	if p.near(k) {
 		return k
 	}
 	return 0
+}
+
+// near tells whether the k-th word follows the one before closely and in the same sentence; a full stop may abbreviate a short word.
+func (p *page) near(k int) bool {
+	const short = 4
+	if k >= len(p.words) {
+		return false
+	}
+	gap := p.gap(k)
+	if len(p.word(k-1)) <= short {
+		gap = strings.TrimPrefix(gap, ".")
+	}
+	return len(gap) <= maxGap && !strings.ContainsAny(gap, ".!?;")
 }
 
 func (p *page) follow(i int, words []string) bool {

@@ -86,7 +86,7 @@ var piiDetectors = family("pii", []detector{
 	announced("passport", codeOf(6, 9, 4), "passport", "passportnumber", "passeport", "reisepass", "pasaporte", "passportno"),
 	announced("driver_license", codeOf(5, 18, 4), "driver license", "drivers license", "driver s license", "driving licence", "driving license", "drivers licence", "driver s licence", "driver licence",
 		"driverlicense", "driverslicense", "dl", "führerschein", "permis de conduire"),
-	announced("medical_record", codeOf(6, 14, 5), "mrn", "medical record", "patient", "patientid", "health insurance", "medicare", "medicaid", "member"),
+	announced("medical_record", codeOf(6, 14, 5), "mrn", "medical record", "patient id", "patient number", "patient no", "patientid", "health insurance", "medicare", "medicaid", "member id"),
 	announced("license_plate", plateAt, "license plate", "licence plate", "number plate", "plate", "kennzeichen", "registration plate"),
 	announced("tax_id", codeOf(8, 14, 7), "ein", "tin", "tax id", "taxpayer", "vat", "taxid", "vat id", "ust idnr", "tax identification", "employer identification"),
 	announced("swift_code", swiftCode, "swift", "bic", "swift bic", "bic swift"),
@@ -123,7 +123,7 @@ func (p *page) groupsFrom(i, most int, marks string) (digits string, widths []in
 	var buf [32]byte
 	n := 0
 	for k := i; k < len(p.words) && len(widths) < maxGroups; k++ {
-		if gap := p.gap(k); k > i && (len(gap) > 3 || gap == "" || strings.Trim(gap, marks) != "") {
+		if gap := p.gap(k); k > i && (len(gap) > 3 || gap == "" || strings.Trim(gap, marks) != "" || len(gap) == 3 && gap != " - " && !strings.ContainsAny(gap, "()")) {
 			break
 		}
 		group, last := p.word(k), false
@@ -263,7 +263,7 @@ func (p *page) glued(i, k int) bool {
 
 // findCards finds the numbers of payment cards; they may begin and end within a longer row of groups.
 func findCards(p *page, yield func(int, int)) {
-	const least, most, first = 12, 19, 4
+	const least, most, first = 13, 19, 4
 	for i, w := range p.words {
 		if !p.numeric(i) || w.digits < first {
 			continue
@@ -296,7 +296,7 @@ var issuers = []struct {
 	{"3528", "3589", 16, 19},                       // JCB
 	{"4", "4", 13, 19},                             // Visa
 	{"51", "55", 16, 16}, {"2221", "2720", 16, 16}, // Mastercard
-	{"50", "50", 12, 19}, {"56", "59", 12, 19}, {"63", "63", 12, 19}, {"67", "67", 12, 19}, // Maestro
+	{"50", "50", 13, 19}, {"56", "59", 13, 19}, {"63", "63", 13, 19}, {"67", "67", 13, 19}, // Maestro
 	{"6011", "6011", 16, 19}, {"644", "649", 16, 19}, {"65", "65", 16, 19}, // Discover
 	{"62", "62", 16, 19}, {"81", "81", 16, 19}, // UnionPay
 }
@@ -376,7 +376,7 @@ func findIBANs(p *page, yield func(int, int)) {
 				break
 			}
 		}
-		if check := p.s[w.start+2 : w.start+4]; check < "02" || check > "98" {
+		if check := p.s[w.start+2 : w.start+4]; check < "02" || check > "98" || w.start > 0 && strings.IndexByte("-_", p.s[w.start-1]) >= 0 {
 			continue
 		}
 		if want > 0 && len(compact) == want && mod97(string(compact)) && (end == len(p.s) || !class(p.s[end]).is(alnum)) {
@@ -491,7 +491,10 @@ func (p *page) address(s string, start int) bool {
 		return strings.Count(s, ":") >= 3 || s[0] == '2' || s[0]|0x20 == 'f'
 	}
 	before := strings.ToLower(strings.TrimRight(p.s[max(0, start-16):start], " :=\"'"))
-	for _, v := range []string{"version", "release", "firmware", "build", "v", "ver", "ver.", "v.", "rev", "upgrade to", "update"} {
+	if o := ip.As4(); o[0] != 10 && max(o[0], o[1], o[2], o[3]) < 32 && !hasAnySuffix(before, []string{"ip", "address", "host", "server", "ssh", "ping", "://", "@"}) {
+		return false // the number of a section or of a version
+	}
+	for _, v := range []string{"version", "release", "firmware", "build", "v", "ver", "ver.", "v.", "rev", "upgrade to", "update", "section", "sections", "rule", "article", "paragraph", "clause", "chapter", "passageid", "§"} {
 		if strings.HasSuffix(before, v) && (len(before) == len(v) || !class(before[len(before)-len(v)-1]).is(alnum)) {
 			return false
 		}

@@ -33,6 +33,9 @@ func dateAt(p *page, i int) (int, int, bool) {
 			month, end = true, w.end
 		case w.digits > 0 && w.end-w.start <= 4:
 			number, end = true, w.end
+			if w.digits == 4 { // nothing follows the year
+				k = len(p.words)
+			}
 		case !fillerWords[name] && name != "de" && name != "in":
 			k = len(p.words)
 			continue
@@ -96,7 +99,7 @@ func findPhones(p *page, yield func(int, int)) {
 			continue
 		}
 		n := phoneGroups(digits, widths, international)
-		if n == 0 {
+		if n == 0 || !international && strings.ContainsRune(p.s[w.start:p.words[i+n-1].end], '(') {
 			continue
 		}
 		end := p.words[i+n-1].end
@@ -191,6 +194,9 @@ func findAddresses(p *page, yield func(int, int)) {
 			}
 		case states[p.word(i)] && p.postcode(i+1):
 			if k := p.houseBefore(i); k >= 0 {
+				for n := 0; n < 3 && k > 0 && p.capital(k-1) && p.gap(k) == " "; n++ { // the street stands before its number
+					k--
+				}
 				yield(p.words[k].start, p.words[p.locality(i+1)].end)
 			}
 		case p.capital(i) && streetFirst[strings.ToLower(p.word(i))]:
@@ -229,7 +235,7 @@ func (p *page) street(i int) int {
 	for k := i + 1; k <= i+longest && k < len(p.words); k++ {
 		name := strings.ToLower(p.word(k))
 		gap := p.gap(k)
-		if len(gap) > 2 || strings.Trim(gap, " .'") != "" || !strings.Contains(gap, " ") && gap != "'" {
+		if len(gap) > 2 || strings.Trim(gap, " .'") != "" || !strings.Contains(gap, " ") && gap != "'" || k == i+1 && gap != " " {
 			return 0
 		}
 		if k > i+1 && streetTypes[name] && (capitals && p.capital(k) || plainStreets[name] && k <= i+3 && p.endsStreet(k)) {
@@ -260,7 +266,7 @@ func (p *page) houseBefore(i int) int {
 		if len(gap) > 3 || strings.Trim(gap, " ,.#\n") != "" {
 			return -1
 		}
-		if p.numeric(k) && p.words[k].digits <= 5 && p.capital(k+1) && k < i-2 && p.gap(k+1) == " " && !flats[strings.ToLower(p.word(k-1))] {
+		if p.numeric(k) && p.words[k].digits <= 5 && p.capital(k+1) && k < i-2 && (p.gap(k+1) == " " || p.capital(k-1) && p.gap(k) == " ") && !flats[strings.ToLower(p.word(k-1))] {
 			return k
 		}
 	}
