@@ -233,12 +233,12 @@ func TestShARC(t *testing.T) {
 	})
 	t.Logf("%d tables have no fitted tree", unfitted)
 	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
-		figure("sharc.table_agreement_"+kind, *byKind[kind])
+		exactly("sharc.table_agreement_"+kind, *byKind[kind])
 	}
-	figure("sharc.table_agreement", table)
-	figure("sharc.never_early_or_late", early)
-	figure("sharc.question_matters", matters)
-	figure("sharc.first_question_accepted", listed)
+	exactly("sharc.table_agreement", table)
+	exactly("sharc.never_early_or_late", early)
+	exactly("sharc.question_matters", matters)
+	exactly("sharc.first_question_accepted", listed)
 	if table.n == 0 || table.share() < 1 || early.share() < 1 || matters.share() < 1 {
 		t.Error("every row has to agree, and every question has to matter")
 	}

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -252,3 +253,6 @@ func sopConditions(t testing.TB, dir string) map[string]sopCondition {
 	}
 	return out
 }
+
+// exactly prints a figure with as many digits as tell one case in a hundred thousand from none.
+func exactly(name string, y tally) { fmt.Printf("figure: %s = %.6g (n=%d)\n", name, y.share(), y.n) }

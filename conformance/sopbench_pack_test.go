@@ -353,18 +353,18 @@ func TestSOPBenchDecisions(t *testing.T) {
 		for _, why := range byCount(differ) {
 			t.Logf("%d × %s\n\t%s", len(differ[why]), why, strings.Join(differ[why], " "))
 		}
-		figure("sopbench."+domain+"_agreement", agreement)
+		exactly("sopbench."+domain+"_agreement", agreement)
 		withTree.join(agreement)
 		wrongful.join(tally{float64(total.wrongful()), total.permitted()})
 		missed.join(tally{float64(total[0][proviso.Allow]), total.forbidden()})
 	}
-	figure("sopbench.decision_agreement", withTree)
-	figure("sopbench.decision_agreement_all", all)
-	figure("sopbench.wrongful_denials", wrongful)
-	figure("sopbench.missed_violations", missed)
-	figure("sopbench.names_missing_check", names)
-	figure("sopbench.names_only_missing_checks", only)
-	figure("sopbench.denied_as_malformed", malformed)
+	exactly("sopbench.decision_agreement", withTree)
+	exactly("sopbench.decision_agreement_all", all)
+	exactly("sopbench.wrongful_denials", wrongful)
+	exactly("sopbench.missed_violations", missed)
+	exactly("sopbench.names_missing_check", names)
+	exactly("sopbench.names_only_missing_checks", only)
+	exactly("sopbench.denied_as_malformed", malformed)
 	if withTree.n == 0 || withTree.share() < 0.99 {
 		t.Errorf("%.4f of %d decisions agree, want at least 0.99", withTree.share(), withTree.n)
 	}
@@ -424,8 +424,8 @@ func sopRuns(t *testing.T, data *sopData, stopped map[string]bool) {
 			flags.add(ours != *r.Evaluation.Kept)
 		}
 	})
-	figure("sopbench.run_agreement", agree)
-	figure("sopbench.run_agreement_with_authors", flags)
+	exactly("sopbench.run_agreement", agree)
+	exactly("sopbench.run_agreement_with_authors", flags)
 	if agree.n == 0 || agree.share() < 0.99 {
 		t.Errorf("%.4f of %d runs agree, want at least 0.99", agree.share(), agree.n)
 	}
@@ -484,10 +484,10 @@ func TestSOPBenchLeaves(t *testing.T) {
 		for _, why := range byCount(differ) {
 			t.Logf("%d × %s\n\t%s", len(differ[why]), why, strings.Join(differ[why], " "))
 		}
-		figure("sopbench."+domain+"_leaf_agreement", agreement)
+		exactly("sopbench."+domain+"_leaf_agreement", agreement)
 		all.join(agreement)
 	}
-	figure("sopbench.leaf_agreement", all)
+	exactly("sopbench.leaf_agreement", all)
 	if all.n == 0 || all.share() < 0.99 {
 		t.Errorf("%.4f of %d leaves agree, want at least 0.99", all.share(), all.n)
 	}

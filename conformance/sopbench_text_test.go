@@ -180,9 +180,9 @@ func TestSOPBenchTexts(t *testing.T) {
 		}
 	})
 	t.Logf("%d different texts", len(texts))
-	figure("sopbench.text_to_tree", equal)
-	figure("sopbench.text_to_tree_same_form", same)
-	figure("sopbench.default_text_to_tree", defaults)
+	exactly("sopbench.text_to_tree", equal)
+	exactly("sopbench.text_to_tree_same_form", same)
+	exactly("sopbench.default_text_to_tree", defaults)
 	if equal.n == 0 {
 		t.Error("nothing was compared")
 	}
