@@ -4,12 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/policy/starter"
 	"github.com/proviso-dev/proviso/session"
 )
 
@@ -43,14 +45,17 @@ const guardedTexts = `rules:
 // No pack that we ship denies a harmless prompt as what a user says, and no detector takes one for a secret or for personal data.
 func TestXSTest(t *testing.T) {
 	prompts := safePrompts(t)
-	packs, err := filepath.Glob("../examples/*/" + pack.ManifestFile)
-	if err != nil || len(packs) == 0 {
-		t.Fatal("no packs", err)
-	}
 	policies := map[string]*policy.Policy{"every detector": compileTexts(t)}
-	for _, p := range packs {
-		dir := filepath.Dir(p)
-		policies[filepath.Base(dir)] = loadPackFrom(t, os.DirFS(filepath.Dir(dir)), filepath.Base(dir))
+	for _, shipped := range []string{"../examples", "../cmd/proviso/packs"} {
+		manifests, err := filepath.Glob(filepath.Join(shipped, "*", pack.ManifestFile))
+		if err != nil || len(manifests) == 0 {
+			t.Fatalf("no packs in %s: %v", shipped, err)
+		}
+		for _, m := range manifests {
+			dir := filepath.Dir(m)
+			policies[dir] = loadPackFrom(t, os.DirFS(shipped), filepath.Base(dir))
+			policies["starter for the tools of "+dir] = startedFrom(t, dir)
+		}
 	}
 	denied, total := 0, 0
 	for name, pol := range policies {
@@ -69,21 +74,29 @@ func TestXSTest(t *testing.T) {
 	t.Logf("figure: xstest.safe_denied = %d (n=%d)", denied, total)
 }
 
-func compileTexts(t *testing.T) *policy.Policy {
+// startedFrom compiles the pack that proviso init writes for the tools of another pack.
+func startedFrom(t *testing.T, dir string) *policy.Policy {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{pack.ManifestFile: "name: texts\nversion: \"1\"\n", "rules.yaml": guardedTexts} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pk, ds := pack.Load(os.DirFS(dir), ".")
+	pk, ds := pack.Load(os.DirFS(filepath.Dir(dir)), filepath.Base(dir))
 	if ds.Worst(proviso.Error) {
 		t.Fatal(ds)
 	}
-	pol, ds := policy.Compile(pk)
-	if pol == nil {
-		t.Fatal(ds)
+	files, _, err := starter.Write(pk.Tools, starter.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return pol
+	tools, err := os.ReadFile(filepath.Join(dir, "tools.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := fstest.MapFS{"tools.json": {Data: tools}}
+	for name, b := range files {
+		m[name] = &fstest.MapFile{Data: b}
+	}
+	return loadPackFrom(t, m, ".")
+}
+
+func compileTexts(t *testing.T) *policy.Policy {
+	t.Helper()
+	return loadPackFrom(t, fstest.MapFS{pack.ManifestFile: {Data: []byte("name: texts\nversion: \"1\"\n")}, "rules.yaml": {Data: []byte(guardedTexts)}}, ".")
 }
