@@ -37,6 +37,18 @@ func ByName(name string) (r *Renderer, hint string, ok bool) {
 	return nil, proviso.DidYouMean(name, names), false
 }
 
+// misses calls f for every near miss.
+func misses(r *Report, f func(s *Session, m *NearMiss) error) error {
+	for i := range r.Sessions {
+		for j := range r.Sessions[i].NearMisses {
+			if err := f(&r.Sessions[i], &r.Sessions[i].NearMisses[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // findings calls f for every verdict that is worse than satisfied, with the piece of evidence of its status that stands first.
 func findings(r *Report, f func(s *Session, v *proviso.Verdict, e *proviso.Evidence) error) error {
 	for i := range r.Sessions {

@@ -147,7 +147,7 @@ func (p *player) compare(in *policy.Input, seq uint64, a, b *proviso.Decision) {
 	default:
 		return
 	}
-	f.Old, f.New = ruling(a), ruling(b)
+	f.Old, f.New = p.frame.ruling(a), p.pair.second.frame.ruling(b)
 	f.Quote = quote(in, append(slices.Clip(f.Old.Because), f.New.Because...))
 	p.pair.flips = append(p.pair.flips, f)
 }
@@ -159,7 +159,8 @@ func sameEdits(a, b []proviso.Edit) bool {
 	})
 }
 
-func ruling(d *proviso.Decision) Ruling {
+// ruling says what decided, with the clauses of the rules.
+func (f *frame) ruling(d *proviso.Decision) Ruling {
 	r := Ruling{Outcome: d.Outcome, Missing: lacks(d), Edits: d.Edits}
 	for _, x := range d.Reasons {
 		if x.Mode != "" {
@@ -174,6 +175,11 @@ func ruling(d *proviso.Decision) Ruling {
 	for _, e := range d.Edits {
 		if !slices.Contains(r.Rules, e.Rule) {
 			r.Rules = append(r.Rules, e.Rule)
+			if info := f.rules[e.Rule]; info != nil {
+				for _, n := range info.clauses {
+					r.Clauses = addClause(r.Clauses, f.clauses[n])
+				}
+			}
 		}
 	}
 	return r

@@ -31,6 +31,13 @@ func renderGitHub(w io.Writer, r *Report) error {
 	if err != nil {
 		return err
 	}
+	err = misses(r, func(s *Session, m *NearMiss) error {
+		_, err := fmt.Fprintf(w, "::notice file=%s,line=%d,title=%s::%s\n", githubProperty.Replace(s.Source), max(1, s.Line), m.label(), githubData.Replace("session "+s.Session+", "+m.text()))
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	for _, d := range r.Diagnostics {
 		if _, err := fmt.Fprintf(w, "::error file=%s,line=%d,title=%s::%s\n", githubProperty.Replace(d.Pos.File), max(1, d.Pos.Line), d.Code, githubData.Replace(d.Error())); err != nil {
 			return err

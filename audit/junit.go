@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/xml"
+	"fmt"
 	"io"
 	"strings"
 
@@ -55,6 +56,12 @@ func renderJUnit(w io.Writer, r *Report) error {
 		suite := junitSuite{Name: s.Session, File: s.Source}
 		for j := range s.Verdicts {
 			suite.add(s, &s.Verdicts[j])
+		}
+		for j := range s.NearMisses {
+			m := &s.NearMisses[j]
+			suite.Cases = append(suite.Cases, junitCase{Class: s.Source, Name: fmt.Sprintf("%s, event %d", m.label(), m.Seq), Skipped: &junitText{Message: m.text(), Text: oneLine(m.Quote)}})
+			suite.Tests++
+			suite.Skipped++
 		}
 		out.Suites = append(out.Suites, suite)
 		out.Tests += suite.Tests

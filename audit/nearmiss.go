@@ -40,6 +40,7 @@ const maxNear = 32
 type nears struct {
 	found []NearMiss
 	open  []unchecked
+	shown map[string]uint64 // entries of facts by the event that showed them last, while something is open
 }
 
 // unchecked is a call whose check may still come. state is the session as it was before the call.
@@ -103,8 +104,23 @@ func factText(m proviso.Missing) string {
 	return b.String()
 }
 
-// look sees whether what the session knows by now would have decided the calls that lacked it, and closes those that it would have. seq is the event that it was seen by.
-func (n *nears) look(p *policy.Policy, now policy.Facts, seq uint64) {
+// show takes down which facts an event shows.
+func (n *nears) show(facts []proviso.FactValue, seq uint64) {
+	if len(n.open) == 0 {
+		return
+	}
+	for _, f := range facts {
+		if n.shown == nil {
+			n.shown = map[string]uint64{}
+		}
+		n.shown[entryOf(f.Fact, f.Key)] = seq
+	}
+}
+
+func entryOf(fact string, key []string) string { return fact + "\x00" + strings.Join(key, "\x00") }
+
+// look sees whether what the session knows by now would have decided the calls that lacked it, and closes those that it would have.
+func (n *nears) look(p *policy.Policy, now policy.Facts) {
 	open := n.open[:0]
 	for _, u := range n.open {
 		outcome, ok := u.decide(p, now)
@@ -113,7 +129,11 @@ func (n *nears) look(p *policy.Policy, now policy.Facts, seq uint64) {
 			continue
 		}
 		m := &n.found[u.miss]
-		m.Late, m.Kind = seq, WrongLate
+		m.Kind = WrongLate
+		for _, x := range u.missing {
+			key, _ := keyOf(x.Key)
+			m.Late = max(m.Late, n.shown[entryOf(x.Fact, key.Part[:key.N])])
+		}
 		if outcome > proviso.NeedInfo {
 			m.Kind = CheckedLate
 		}

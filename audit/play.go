@@ -31,8 +31,7 @@ type player struct {
 	sheet sheet
 	heard heard
 	nears nears
-	pair  *pair  // nil where nothing is compared
-	seq   uint64 // of the recording's last event
+	pair  *pair // nil where nothing is compared
 	out   Session
 	trace *proviso.Trace
 	gaps  bool // the numbers of the recording are not those of the trace
@@ -235,9 +234,8 @@ func (p *player) decide(ev *proviso.Event, rec *proviso.Record) (*policy.Input, 
 	view := p.state.View(in)
 	p.talk.Consent, view.Consent = view.Consent, &p.talk
 	if len(p.nears.open) > 0 {
-		p.nears.look(p.frame.policy, view.Facts, p.seq)
+		p.nears.look(p.frame.policy, view.Facts)
 	}
-	p.seq = seq
 	if a := approvalOf(rec); a != nil {
 		view.Approved = a.Rules
 	}
@@ -251,6 +249,7 @@ func (p *player) apply(in *policy.Input, d proviso.Decision, rec *proviso.Record
 	if prevented(rec) && ev.Point == proviso.ToolCallPoint {
 		out.Phase, out.Stale = proviso.Denied, nil
 	}
+	p.nears.show(out.Facts, seq)
 	if err := p.state.Apply(in, &out); err != nil {
 		p.out.Notes = append(p.out.Notes, proviso.Diagnostic{Pos: proviso.Pos{File: p.out.Source, Line: p.out.Line}, Code: CodeStep, Severity: proviso.Warning, Msg: fmt.Sprintf("event %d: %v", seq, err)})
 	}

@@ -73,6 +73,14 @@ func renderSARIF(w io.Writer, r *Report) error {
 	if err != nil {
 		return err
 	}
+	_ = misses(r, func(s *Session, m *NearMiss) error {
+		id := "(near miss)"
+		if len(m.Clauses) > 0 {
+			id = m.Clauses[0].ID
+		}
+		results = append(results, sarifResult{id, "note", sarifText{m.label() + " in session " + s.Session + " at " + m.text()}, sarifAt(s.Session, s.Source, s.Line)})
+		return nil
+	})
 	return writeSARIF(w, rules, results)
 }
 

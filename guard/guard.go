@@ -172,7 +172,7 @@ func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule f
 			held = before == proviso.Escalate
 		}
 		var use *proviso.ApprovalUse
-		if d.Outcome == proviso.Escalate && g.Approvals != nil {
+		if d.Outcome == proviso.Escalate && g.Approvals != nil && ev.Point == proviso.ToolCallPoint {
 			var got *proviso.Approval
 			if d, got = g.approve(ctx, s, in, d, release{held: held, spent: approved}); got != nil && d.Outcome == proviso.Allow {
 				approved = got

@@ -263,3 +263,24 @@ func TestBatcher(t *testing.T) {
 		}
 	})
 }
+
+// A cassette that can be read never panics, and one that was written can be read.
+func FuzzReadCassette(f *testing.F) {
+	var tape bytes.Buffer
+	r := &Recorder{Judge: &counting{}, W: &tape}
+	if _, err := r.Answer(context.Background(), inquiry("p", "hi", "a")); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(tape.String())
+	f.Add(`{"key":"k","question":"q","ask":"?","answer":{"question":"q","value":1}}`)
+	f.Add("{\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ReadCassette(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		if _, err := c.Answer(context.Background(), inquiry("p", "hi", "a")); err != nil {
+			t.Error(err)
+		}
+	})
+}
