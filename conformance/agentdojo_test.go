@@ -168,7 +168,9 @@ func starterPack(t testing.TB, tools []injTool) injPolicy {
 	if err != nil {
 		t.Fatalf("proviso init: %v", err)
 	}
-	var fates struct{ Tools []struct{ Tool, Fate, Effect string } }
+	var fates struct {
+		Tools []struct{ Tool, Fate, Effect string }
+	}
 	must(t, json.Unmarshal(printed, &fates))
 	for _, f := range fates.Tools {
 		out.changes[f.Tool] = f.Effect != string(starter.Read)

@@ -62,6 +62,12 @@ var outsideNouns = set("webpage website web url http https internet online uri s
 // proseNouns name what holds other people's words at length: a read of one gives text that nobody has vouched for.
 var proseNouns = set("file document note webpage website page article blog pdf transcript attachment")
 
+// opinionNouns name what others think of something: the answer is filed under the names of things, and written by anybody.
+var opinionNouns = set("review rating comment feedback opinion testimonial")
+
+// finding are the verbs of reads that answer with names and numbers of what there is, not with its words.
+var finding = set("list search find lookup locate count enumerate")
+
 // Role says what an argument is for.
 type Role string
 

@@ -95,15 +95,7 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // labels prints which sources lie outside, and which hold what somebody wrote.
 func (w *writer) labels(b *bytes.Buffer) {
 	fetch := w.granted(func(c Class) bool { return c.Effect == Fetch })
-	prose := w.granted(func(c Class) bool {
-		t := w.tools[c.Tool]
-		for _, word := range append(words(c.Tool), words(sentence(t.Description))...) {
-			if _, is := lookup(proseNouns, word); is && c.Effect == Read && len(c.Args) > 0 {
-				return true
-			}
-		}
-		return c.Effect == Fetch
-	})
+	prose := w.granted(func(c Class) bool { return w.tellsProse(c) })
 	open := slices.ContainsFunc(w.classes, func(c Class) bool { return !c.Changes() && w.tools[c.Tool].Result == nil })
 	if len(w.rules) == 0 {
 		return
@@ -116,11 +108,43 @@ func (w *writer) labels(b *bytes.Buffer) {
 	for _, t := range prose {
 		fmt.Fprintf(b, "      - %s\n", scalar(t))
 	}
+	for _, t := range w.granted(func(c Class) bool { return w.tellsOpinions(c) }) {
+		fmt.Fprintf(b, "      - '%s.*'\n", t)
+	}
 	if open {
 		for _, f := range textFields {
 			fmt.Fprintf(b, "      - '*.%s'\n", f)
 		}
 	}
+}
+
+// tellsOpinions reports whether the fields of a read's answers hold what others think; their keys are names all the same.
+func (w *writer) tellsOpinions(c Class) bool {
+	t := w.tools[c.Tool]
+	return c.Effect == Read && t.Result == nil && slices.ContainsFunc(append(words(c.Tool), words(sentence(t.Description))...), func(word string) bool {
+		_, is := lookup(opinionNouns, word)
+		return is
+	})
+}
+
+// tellsProse reports whether a tool answers with what somebody wrote at length: a page, or what it was asked to read out, but not what it was asked to find or list.
+func (w *writer) tellsProse(c Class) bool {
+	if c.Effect != Read || len(c.Args) == 0 {
+		return c.Effect == Fetch
+	}
+	t := w.tools[c.Tool]
+	name, text := words(c.Tool), words(sentence(t.Description))
+	for _, ws := range [][]string{name, text} {
+		if _, verb := mainVerb(ws); verb != "" {
+			if _, finds := lookup(finding, verb); finds {
+				return false
+			}
+		}
+	}
+	return slices.ContainsFunc(append(name, text...), func(word string) bool {
+		_, is := lookup(proseNouns, word)
+		return is
+	})
 }
 
 // lets prints the words by which the user asks for an effect.
