@@ -303,11 +303,11 @@ func (d *decoder) mismatch(at int, want string) bool {
 
 // note turns the error of a type's own reader into one with an offset; an error that has one already is moved.
 func (d *decoder) note(at int, err error) bool {
-	var inner *JSONError
-	switch {
-	case err == nil:
+	if err == nil {
 		return true
-	case errors.As(err, &inner):
+	}
+	var inner *JSONError
+	if errors.As(err, &inner) {
 		return d.fail(at+inner.Offset, inner.Code, inner.Msg)
 	}
 	return d.fail(at, CodeJSONType, err.Error())

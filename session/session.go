@@ -253,6 +253,7 @@ func (s *State) record(in *policy.Input, d proviso.Decision, executed bool) prov
 			r.Phase = proviso.Released
 		}
 	}
+	r.Kept = s.keep(in, &r)
 	return r
 }
 
@@ -282,11 +283,16 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 	}
 	anew := r.Decision.Policy != s.digest
 	s.settle(ev)
-	if in == nil {
+	if in == nil && !r.Redacted {
 		in = s.Bind(ev)
 	}
 	var sent *policy.Input
-	if passed(r) {
+	switch {
+	case r.Redacted:
+		in, sent = s.unredacted(r)
+		// What another policy would read out of the body is gone with it; what this one read is typed for that one.
+		anew = false
+	case passed(r):
 		var err error
 		if sent, err = s.edited(in, r); err != nil {
 			return &FoldError{CodeEdit, err.Error()}
@@ -303,7 +309,11 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		s.changed = false
 	}
 	s.answers.keep(r.Answers)
-	s.known.add(ev, sent)
+	if r.Redacted {
+		s.known.restoreEntry(ev, sent, r.Kept)
+	} else {
+		s.known.add(ev, sent)
+	}
 	switch b := ev.Body.(type) {
 	case *proviso.ToolCall:
 		s.applyCall(in, sent, r, anew)
@@ -318,6 +328,9 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		if sent != nil {
 			s.applyLifecycle(in, b)
 		}
+	}
+	if r.Redacted {
+		s.redacted(ev)
 	}
 	return nil
 }
@@ -353,7 +366,10 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	for _, k := range stale {
 		s.facts.spoil(k, s.seq)
 	}
-	s.talk.spend(s.seq, in.Hash, sent.Hash, s.talk.spoken(in), s.talk.spoken(sent))
+	s.talk.spend(s.seq, in.Hash, s.talk.spoken(in))
+	if sent != in {
+		s.talk.spend(s.seq, sent.Hash, s.talk.spoken(sent))
+	}
 	s.move(sent)
 }
 
