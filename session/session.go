@@ -253,7 +253,6 @@ func (s *State) record(in *policy.Input, d proviso.Decision, executed bool) prov
 			r.Phase = proviso.Released
 		}
 	}
-	r.Kept = s.keep(in, &r)
 	return r
 }
 
@@ -283,16 +282,11 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 	}
 	anew := r.Decision.Policy != s.digest
 	s.settle(ev)
-	if in == nil && !r.Redacted {
+	if in == nil {
 		in = s.Bind(ev)
 	}
 	var sent *policy.Input
-	switch {
-	case r.Redacted:
-		in, sent = s.unredacted(r)
-		// What another policy would read out of the body is gone with it; what this one read is typed for that one.
-		anew = false
-	case passed(r):
+	if passed(r) {
 		var err error
 		if sent, err = s.edited(in, r); err != nil {
 			return &FoldError{CodeEdit, err.Error()}
@@ -309,11 +303,7 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		s.changed = false
 	}
 	s.answers.keep(r.Answers)
-	if r.Redacted {
-		s.known.restoreEntry(ev, sent, r.Kept)
-	} else {
-		s.known.add(ev, sent)
-	}
+	s.known.add(ev, sent)
 	switch b := ev.Body.(type) {
 	case *proviso.ToolCall:
 		s.applyCall(in, sent, r, anew)
@@ -328,9 +318,6 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		if sent != nil {
 			s.applyLifecycle(in, b)
 		}
-	}
-	if r.Redacted {
-		s.redacted(ev)
 	}
 	return nil
 }
