@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,7 +103,7 @@ func (x *heard) at(ws []word) (h hit) {
 				continue
 			}
 			ls := t.labels
-			if t.piece || t.leaf && len(ws) < len(t.read.words) {
+			if t.piece || t.leaf && len(ws) < len(t.read.words) && !t.read.numeric() {
 				ls = with(ls, "text")
 			}
 			h.put(len(ws), false, ls, t.vouches)
@@ -128,7 +130,7 @@ func (x *heard) thing(t thing) (h hit) {
 			switch {
 			case s.leaf && o.from == 0 && o.to == len(s.read.words):
 				ls = with(ls, "field")
-			case s.leaf || s.piece:
+			case s.leaf && !s.read.numeric() || s.piece:
 				ls = with(ls, "text")
 			}
 			h.put(t.to-t.from, true, ls, s.vouches)
@@ -139,11 +141,12 @@ func (x *heard) thing(t thing) (h hit) {
 
 func (x *heard) segment(r *reading, i int) (h hit) {
 	end := len(r.words)
-	strict := 0
+	strict, inside := 0, false
 	for _, t := range r.things {
 		if t.strict && t.from == i {
 			strict = max(strict, t.to-i)
 		}
+		inside = inside || t.strict && t.from < i && i < t.to
 	}
 	for _, t := range r.things {
 		if strict == 0 && t.strict && t.from > i {
@@ -167,6 +170,9 @@ func (x *heard) segment(r *reading, i int) (h hit) {
 	for _, t := range r.things {
 		if t.from == i && t.to <= end {
 			if g := x.thing(t); g.size > 0 {
+				if inside || g.size < strict {
+					g.labels.vouched = nil
+				}
 				h.take(g.size, true, g.labels)
 			}
 		}
@@ -249,6 +255,208 @@ func TestOriginsEqualRescan(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				rt.Fatalf("%q: %v, a rescan finds %v", q, got, want)
 			}
+		}
+	})
+}
+
+// What the user confirmed counts as said, from the confirmed call on and after a restart too.
+func TestConfirmedArgumentsCountAsSaid(t *testing.T) {
+	p := play(t)
+	p.assistant("Shall I pay acct-99?")
+	p.user("yes")
+	ask := func(s *State, tool string) string {
+		in := s.Bind(&proviso.Event{Session: "s", Seq: s.Next(), Time: p.at, Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{ID: "c", Tool: tool, Args: proviso.JSON(`{"to":"acct-99"}`)}})
+		return strings.Join(s.View(in).Origins.Every("acct-99"), " ")
+	}
+	if got := ask(p.s, "pay"); got != "user" {
+		t.Errorf("in the confirmed call: %q", got)
+	}
+	if got := p.originEvery("acct-99"); got != "" {
+		t.Errorf("in another call before: %q", got)
+	}
+	p.call("c", "pay", `{"to":"acct-99"}`)
+	restored, err := Restore(script{"d1"}, snap(t, p.s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, s := range map[string]*State{"live": p.s, "folded": foldAll(t, p.records), "restored": restored} {
+		if got := ask(s, "look"); got != "user" {
+			t.Errorf("%s, in another call after: %q", how, got)
+		}
+	}
+}
+
+// A result counts once the events after it can have been made from it, so not for the siblings of its call.
+func TestOriginsOfSiblings(t *testing.T) {
+	p := play(t)
+	p.sibling("m1", 0, "a", "get_user", `{}`)
+	p.sibling("m1", 1, "b", "pay", `{}`)
+	p.result("a", `{"code":"Q-771"}`)
+	look := func(response string) string {
+		v, _ := p.look(&proviso.ToolCall{ID: "look", Tool: "pay", Args: proviso.JSON(`{}`), Response: response, Index: 2})
+		return strings.Join(v.Origins.Of("Q-771", builtin.ByValue), " ")
+	}
+	if got := look("m1"); got != "assistant system" && got != "assistant" {
+		t.Errorf("a sibling: %q", got)
+	}
+	if got := look("m2"); !strings.Contains(got, "private") {
+		t.Errorf("a later call: %q", got)
+	}
+}
+
+// What was said but withheld from the session vouches for nothing.
+func TestOriginsRestOnWhatWasForwarded(t *testing.T) {
+	p := play(t)
+	p.do(proviso.Input, &proviso.Message{Role: proviso.User, Text: "acct-99"}, proviso.Deny)
+	if got := p.originEvery("acct-99"); got != "" {
+		t.Errorf("a message that was withheld: %q", got)
+	}
+	p.call("r", "get_user", `{}`)
+	p.do(proviso.ToolResultPoint, &proviso.ToolResult{CallID: "r", Content: proviso.JSON(`{"card":"4242 4242 4242 4242"}`)}, proviso.Allow, proviso.Edit{Rule: "hide", Start: 9, End: 28, Text: "[card]"})
+	if got := p.originOf("4242424242424242"); !strings.Contains(got, "private") || strings.Contains(got, "assistant") {
+		t.Errorf("what was redacted keeps its labels: %q", got)
+	}
+}
+
+func TestChildInheritsLabels(t *testing.T) {
+	p := play(t)
+	p.read("get_user", `{"code":"Q-771"}`)
+	c := p.s.Child("c", "helper")
+	ev := &proviso.Event{Session: "c", Seq: 1, Time: p.at, Point: proviso.SessionStart, Body: &proviso.Lifecycle{Kind: "start", User: "mia"}}
+	in := c.Bind(ev)
+	c.View(in)
+	r := c.Record(in, proviso.Decision{Outcome: proviso.Allow, Policy: "d1"})
+	if err := c.Apply(in, &r); err != nil {
+		t.Fatal(err)
+	}
+	folded, err := Fold(script{"d1"}, "c", slices.Values([]proviso.Record{r}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, s := range map[string]*State{"live": c, "folded": folded} {
+		if !slices.Contains(s.Labels(), "private") {
+			t.Errorf("%s: the labels of the child are %v", how, s.Labels())
+		}
+		if !bytes.Equal(snap(t, s), snap(t, c)) {
+			t.Errorf("%s: another snapshot", how)
+		}
+	}
+}
+
+// However much is read, no more than two generations of words are kept, and what was forgotten is nobody's word: it has every label.
+func TestOriginsAreBounded(t *testing.T) {
+	p := play(t)
+	o := &p.s.origins
+	p.user("the first word is acct-99")
+	long := strings.Repeat("so many words that are all the same ", 100)
+	for i := range 2*MaxWords/800 + 2 {
+		o.message(&proviso.Message{Role: proviso.User, Text: fmt.Sprint(i, " ", long)})
+	}
+	kept := 0
+	for _, g := range o.gens {
+		kept += len(g.log)
+	}
+	if kept > 3*MaxWords {
+		t.Errorf("%d words and marks are kept", kept)
+	}
+	if got := p.originEvery("acct-99"); got != "" {
+		t.Errorf("forgotten, and yet known as %q", got)
+	}
+	if got := p.originOf("acct-99"); !strings.Contains(got, "user") {
+		t.Errorf("forgotten, and now without a source: %q", got)
+	}
+	if got := p.originEvery("so many words"); got != "user" {
+		t.Errorf("the newest words are known as %q", got)
+	}
+}
+
+// More fields than are told apart count as the tool as a whole, with every label that could matter, and vouch for nothing.
+func TestManyFields(t *testing.T) {
+	p := play(t)
+	o := &p.s.origins
+	for i := range MaxFields + 10 {
+		o.value(from{"tool:many", plain}, map[string]any{fmt.Sprint("k", i): fmt.Sprint("m", i, "m")})
+	}
+	o.value(from{"tool:wide", plain}, map[string]any{"other": "w1w", "secret": "w2w"})
+	for v, want := range map[string]string{"w1w": "field tool:wide tool:wide.k7", "w2w": "field private tool:wide tool:wide.k7"} {
+		if got := p.originOf(v); got != want {
+			t.Errorf("%s: %q, want %q", v, got, want)
+		}
+		if got := p.originEvery(v); got != "" {
+			t.Errorf("%s is known as %q", v, got)
+		}
+	}
+	for i := range 3 * MaxFields {
+		o.value(from{fmt.Sprint("tool:t", i), hearsay}, "x")
+	}
+	if n := len(o.classes); n > 7*MaxFields {
+		t.Errorf("%d classes", n)
+	}
+	restored, err := Restore(script{"d1"}, snap(t, p.s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(snap(t, restored), snap(t, p.s)) {
+		t.Error("another snapshot after a restart")
+	}
+}
+
+// A word that everybody says has every label rather than a list without end.
+func TestWordOfManySources(t *testing.T) {
+	p := play(t)
+	for i := range maxSet + 10 {
+		p.s.origins.value(from{fmt.Sprint("tool:t", i), plain}, "everybody says so")
+	}
+	if got := p.originOf("says so"); got != strings.Join(p.s.Labels(), " ") {
+		t.Errorf("%d labels of %d", len(strings.Fields(got)), len(p.s.Labels()))
+	}
+	if got := p.originEvery("says so"); got != "" {
+		t.Errorf("known as %q", got)
+	}
+}
+
+// Cut or forged words of a snapshot are refused.
+func TestRestoreRefusesWords(t *testing.T) {
+	p := play(t)
+	p.user("pay ann")
+	p.read("get_user", `{"name":"Ann Li"}`)
+	good := p.s.origins.snapshot()
+	if err := new(origins).restore(nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*snapOrigins){
+		"prints cut off":         func(x *snapOrigins) { x.Gens[0].Prints = x.Gens[0].Prints[:20] },
+		"the same print twice":   func(x *snapOrigins) { copy(x.Gens[0].Prints, x.Gens[0].Prints[16:32]) },
+		"a log cut off":          func(x *snapOrigins) { x.Gens[0].Log = append(x.Gens[0].Log, 0x80) },
+		"a word without a print": func(x *snapOrigins) { x.Gens[0].Log = binary.AppendVarint(x.Gens[0].Log, 1<<20) },
+		"a class without labels": func(x *snapOrigins) { x.Gens[0].Log = binary.AppendVarint(x.Gens[0].Log, -1000) },
+		"a text of no source":    func(x *snapOrigins) { x.Gens[0].Log = binary.AppendVarint(nil, 0) },
+		"a field without words":  func(x *snapOrigins) { x.Gens[0].Log = append(x.Gens[0].Log, 3, 5) },
+		"three generations":      func(x *snapOrigins) { x.Gens = append(x.Gens, x.Gens[0], x.Gens[0]) },
+	} {
+		x := &snapOrigins{Classes: good.Classes, Inherit: good.Inherit}
+		for _, g := range good.Gens {
+			x.Gens = append(x.Gens, snapGen{slices.Clone(g.Prints), slices.Clone(g.Log)})
+		}
+		spoil(x)
+		if err := New(script{"d1"}, "s").origins.restore(x); err == nil || !strings.Contains(err.Error(), CodeSnapshot) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Any text is cut up without a panic, the same way twice, and is found again as a whole.
+func FuzzOrigins(f *testing.F) {
+	f.Add("pay ann@example.com $1,234.50 by 20 May 2026", "1,234.50")
+	f.Add("DE89 3704 0044 0532 0130 00 https://x.example:443/a?b=%zz#c www.", "x@")
+	f.Add("2026-05-20T15:30:00Z 3pm 12:61 1.2.3.4 00.00,00", "\xff\u0600é")
+	f.Fuzz(func(t *testing.T, said, asked string) {
+		p := play(t)
+		o := &p.s.origins
+		o.message(&proviso.Message{Role: proviso.User, Text: said})
+		o.Of(asked, builtin.ByValue)
+		if f := o.find(said); len(o.r.words) > 0 && f.made {
+			t.Errorf("%q is not found in itself", said)
 		}
 	})
 }

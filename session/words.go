@@ -81,15 +81,24 @@ func (r *reading) read(s string) {
 
 // unglued separates a sentence from the address that the one before ends with, where the blank was forgotten: "see example.com.Then go on".
 func unglued(s string) string {
-	for i := 1; i+2 < len(s); i++ {
-		if s[i] != '.' || s[i+1] < 'A' || s[i+1] > 'Z' || s[i+2] < 'a' || s[i+2] > 'z' {
+	var b strings.Builder
+	done, dot := 0, -1
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] != '.' {
 			continue
 		}
-		if dot := strings.LastIndexByte(s[:i], '.'); dot > 0 && endsDomains[s[dot+1:i]] {
-			return s[:i+1] + " " + unglued(s[i+1:])
+		if dot > 0 && s[i+1] >= 'A' && s[i+1] <= 'Z' && s[i+2] >= 'a' && s[i+2] <= 'z' && endsDomains[s[dot+1:i]] {
+			b.WriteString(s[done : i+1])
+			b.WriteByte(' ')
+			done = i + 1
 		}
+		dot = i
 	}
-	return s
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
 }
 
 // endsDomains are common last labels of domains.
