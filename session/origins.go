@@ -628,9 +628,11 @@ func (o *origins) find(s string) (f found) {
 		f.parts = append(f.parts, h.labels)
 		return f
 	}
+	verbatim := false
 	for i := 0; i < n; {
 		h := o.segment(i)
-		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && (o.r.joined || !weighty(o.r.words[i:i+h.size])) {
+		verbatim = verbatim || i == 0 && h.reach == n
+		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && !verbatim && (o.r.joined || !weighty(o.r.words[i:i+h.reach])) {
 			f.made = true
 		}
 		f.parts = append(f.parts, h.labels)
@@ -675,6 +677,7 @@ func weighty(ws []word) bool {
 type hit struct {
 	size   int // in words, 0 for none
 	whole  int // how many words must be found together, because they are one strict thing
+	reach  int // how many words are found together if strict things are read as words
 	thing  bool
 	labels labels
 }
@@ -701,6 +704,8 @@ func (o *origins) segment(i int) (h hit) {
 		if p == nil {
 			continue
 		}
+		reach, _ := p.longest(o.r.words[i:])
+		h.reach = max(h.reach, reach)
 		if n, set := p.longest(words); n > 0 {
 			l := o.labels(g, set)
 			if strict > 0 {

@@ -95,8 +95,16 @@ func (x *heard) add(labels []string, vouches, leaf, piece bool, s string) {
 	x.texts = append(x.texts, t)
 }
 
-// at returns the labels of every place in which the words stand one after the other.
+// at returns the labels of every place in which the words stand one after the other. A number that can be read in two ways is a word in both.
 func (x *heard) at(ws []word) (h hit) {
+	x.stands(ws, &h)
+	if len(ws) == 1 {
+		x.reads(ws[0].print, 1, false, &h)
+	}
+	return h
+}
+
+func (x *heard) stands(ws []word, h *hit) {
 	for _, t := range x.texts {
 		for i := 0; i+len(ws) <= len(t.read.words); i++ {
 			if !slices.EqualFunc(ws, t.read.words[i:i+len(ws)], func(a, b word) bool { return a.print == b.print }) {
@@ -109,7 +117,6 @@ func (x *heard) at(ws []word) (h hit) {
 			h.put(len(ws), false, ls, t.vouches)
 		}
 	}
-	return h
 }
 
 func (h *hit) put(size int, thing bool, ls []string, vouches bool) {
@@ -121,9 +128,19 @@ func (h *hit) put(size int, thing bool, ls []string, vouches bool) {
 }
 
 func (x *heard) thing(t thing) (h hit) {
+	x.reads(t.print, t.to-t.from, true, &h)
+	var as hit
+	x.stands([]word{{print: t.print}}, &as)
+	if as.size > 0 {
+		h.take(t.to-t.from, true, as.labels)
+	}
+	return h
+}
+
+func (x *heard) reads(p print, size int, thing bool, h *hit) {
 	for _, s := range x.texts {
 		for _, o := range s.read.things {
-			if o.print != t.print {
+			if o.print != p {
 				continue
 			}
 			ls := s.labels
@@ -133,10 +150,9 @@ func (x *heard) thing(t thing) (h hit) {
 			case s.leaf && !s.read.numeric() || s.piece:
 				ls = with(ls, "text")
 			}
-			h.put(t.to-t.from, true, ls, s.vouches)
+			h.put(size, thing, ls, s.vouches)
 		}
 	}
-	return h
 }
 
 func (x *heard) segment(r *reading, i int) (h hit) {
@@ -156,14 +172,16 @@ func (x *heard) segment(r *reading, i int) (h hit) {
 	if strict > 0 {
 		end = i + strict
 	}
+	for n := len(r.words) - i; n > 0 && h.reach == 0; n-- {
+		h.reach = x.at(r.words[i : i+n]).size
+	}
 	h.whole = strict
 	for n := end - i; n > 0; n-- {
 		if g := x.at(r.words[i : i+n]); g.size > 0 {
 			if strict > 0 {
 				g.labels.vouched = nil
 			}
-			h = g
-			h.whole = strict
+			h.size, h.thing, h.labels = g.size, g.thing, g.labels
 			break
 		}
 	}
@@ -201,9 +219,11 @@ func (x *heard) find(s string) (f found) {
 		f.parts = append(f.parts, h.labels)
 		return f
 	}
+	verbatim := false
 	for i := 0; i < n; {
 		h := x.segment(&r, i)
-		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && (r.joined || !weighty(r.words[i:i+h.size])) {
+		verbatim = verbatim || i == 0 && h.reach == n
+		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && !verbatim && (r.joined || !weighty(r.words[i:i+h.reach])) {
 			f.made = true
 		}
 		f.parts = append(f.parts, h.labels)

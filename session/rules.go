@@ -42,7 +42,7 @@ const (
 	CodeEdit      = "PV507" // an edit that does not fit the body
 )
 
-// The bounds on what one session keeps; together they hold it below some 64 MB at the very worst, and an ordinary session takes a few kB.
+// The bounds on what one session keeps; together they hold it below some 80 MB at the very worst, 16 MB of them for origins (origins.go), and an ordinary session takes a few kB.
 // What happens at a bound never widens a decision: entries of a fact beyond MaxEntries are in error, further calls are denied with PV503 where counting would no longer be exact, and forgotten messages only forget consent.
 const (
 	MaxEntries  = 65536   // entries of one fact

@@ -2,7 +2,7 @@
 //
 // A State is a pure fold over proviso.Records: New gives the empty one, Apply adds a record, and View shows it to a decision. It is the product of
 // small folds, one file each: facts observed and made stale (facts.go), calls counted and summed by phase (history.go), calls in flight (calls.go),
-// what was proposed and agreed to (consent.go), judged answers (answers.go), and the transcript that clients send again (resync.go).
+// what was proposed and agreed to (consent.go), judged answers (answers.go), where values came from (origins.go), and the transcript that clients send again (resync.go).
 // Fold and Restore rebuild a state from records or from a snapshot; the rebuilt state decides exactly as the one that lived through the events.
 //
 // A State is not safe for concurrent use; its owner holds a lock from View to Apply.
