@@ -11,7 +11,7 @@ import (
 // snippets are pieces of which texts are made that detectors have something to do with.
 var snippets = []string{" ", "\n", ", ", ": ", "=", "-", ".", "(", ")", "\"", `\n`, `\u0040`, "\u200b", "é", "４", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "ann@example.org", "+1 415 555 0132", "219-09-9999",
 	"12 Maple Street", "DOB", "born", "passport", "3/14/1985", "10.1.2.3", "2001:db8::1", "00:1b:44:11:3a:b7", "password", "is", "hunter2", "api_key", "9f86d081884c7d659a2feaa0c55ad015", "sk-ant-", "AKIAQX7MFVZ2LT4WSN3P", "Bearer ",
-	"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.abcdefghijklmnop", "://", "user:pw@", "-----BEGIN PRIVATE KEY-----", "-----END ", "MHcCAQ", "@", "www.", "https", "order", "7"}
+	"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.abcdefghijklmnop", "://", "user:pw@", "-----BEGIN PRIVATE KEY-----", "-----END ", "MHcCAQ", "@", "www.", "https", "order", "7", "+", "0000000000000000000000000000"}
 
 // What is found lies in the text, in order, without overlaps, of a kind that the family has, and is the same the next time.
 func TestMatchesAreInOrder(t *testing.T) {

@@ -112,6 +112,9 @@ func findPhones(p *page, yield func(int, int)) {
 
 // phoneGroups tells how many of the groups make a telephone number, 0 where they make none.
 func phoneGroups(digits string, widths []int, international bool) int {
+	if len(widths) == 0 { // the first group alone is too long
+		return 0
+	}
 	first := widths[0]
 	switch {
 	case international:
