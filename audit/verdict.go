@@ -224,6 +224,11 @@ func (s *sheet) approved(st step) {
 	}
 	for _, rule := range st.approval.Rules {
 		if info := s.frame.rules[rule]; info != nil && info.escalates {
+			for _, n := range info.clauses {
+				if t := &s.now[n]; t.status <= proviso.Satisfied {
+					t.evidence = nil // that somebody approved says more than that nothing happened
+				}
+			}
 			s.take(st, rule, proviso.Satisfied, pack.Enforce, []proviso.Cause{{Expr: "approved by " + st.approval.By + " (approval " + st.approval.ID + ")", Value: "true"}})
 		}
 	}

@@ -255,3 +255,24 @@ func (r *refusing) Append(ctx context.Context, records ...proviso.Record) error 
 	}
 	return r.Memory.Append(ctx, records...)
 }
+
+// A call that comes with the wrong number is denied without using its approval up.
+func TestWrongNumberSpendsNothing(t *testing.T) {
+	ctx := context.Background()
+	store := &MemoryApprovals{}
+	g := &Guard{Policy: bankWith(t, large), Journal: &journal.Memory{}, Approvals: store}
+	pay := proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: callOf("", "pay", `{"id":"A1","amount":90.0}`)}
+	if _, err := g.Do(ctx, pay, nil); err == nil {
+		t.Fatal("released without approval")
+	}
+	grant(t, store)
+	late := pay
+	late.Seq = 7
+	if _, err := g.Do(ctx, late, nil); err == nil || !strings.Contains(err.Error(), "number 7") {
+		t.Error(err)
+	}
+	newest(t, store, proviso.Granted)
+	if _, err := g.Do(ctx, pay, nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -171,6 +171,9 @@ func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule f
 			d = overrule(d)
 			held = before == proviso.Escalate
 		}
+		if wanted != 0 && wanted != ev.Seq {
+			d = deniedBy(d.Policy, "sequence", CodeSeq, fmt.Sprintf("the event has number %d, the session goes on with %d", wanted, ev.Seq))
+		}
 		var use *proviso.ApprovalUse
 		if d.Outcome == proviso.Escalate && g.Approvals != nil && ev.Point == proviso.ToolCallPoint {
 			var got *proviso.Approval
@@ -178,9 +181,6 @@ func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule f
 				approved = got
 				use = &proviso.ApprovalUse{ID: got.ID, By: got.By, Rules: got.Rules}
 			}
-		}
-		if wanted != 0 && wanted != ev.Seq {
-			d = deniedBy(d.Policy, "sequence", CodeSeq, fmt.Sprintf("the event has number %d, the session goes on with %d", wanted, ev.Seq))
 		}
 		r := s.state.Record(in, d)
 		r.Approval = use
