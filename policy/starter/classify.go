@@ -27,6 +27,8 @@ type Arg struct {
 	schema   map[string]any // of the value, or of the members of the list
 	absent   []string       // the path and those above it that may be left out without a default
 	fallback any            // its default
+
+	memberAbsent, memberNullable bool // of a field of the members of a list
 }
 
 // Changes reports whether the tool does more than read.
@@ -46,6 +48,13 @@ func Classify(t pack.Tool) Class {
 	c := Class{Tool: t.Name}
 	c.Effect, c.Reason = effectOf(t)
 	walk(t.Args, "", nil, func(a Arg, name string) { c.Args = append(c.Args, roleOf(a, name, c.Effect)) })
+	for _, a := range c.Args {
+		for _, n := range strings.Split(strings.ReplaceAll(a.Path, "[]", ""), ".") {
+			if !nameable(n) {
+				c.Effect, c.Reason = Unclear, fmt.Sprintf("no condition can name its argument %q", a.Path)
+			}
+		}
+	}
 	sort.Slice(c.Args, func(i, j int) bool { return c.Args[i].Path < c.Args[j].Path })
 	if c.Effect == Read {
 		for _, a := range c.Args {
@@ -160,21 +169,17 @@ func turned(e Effect, name, text []string, verb string) (Effect, string) {
 
 // walk visits the leaves of a schema of objects.
 func walk(schema map[string]any, path string, absent []string, visit func(a Arg, name string)) {
-	props := mapOf(schema["properties"])
-	required := map[string]bool{}
-	if list, ok := schema["required"].([]any); ok {
-		for _, r := range list {
-			if s, ok := r.(string); ok {
-				required[s] = true
-			}
-		}
-	}
+	props, needed := mapOf(schema["properties"]), required(schema)
 	for _, name := range sortedKeys(props) {
 		whole := mapOf(props[name])
 		p, nullable := present(whole)
+		if !nameable(name) {
+			visit(Arg{Path: strings.ReplaceAll(path+name, ".", "\u00b7"), schema: p}, name)
+			continue
+		}
 		at := path + name
-		a := Arg{Path: at, Optional: !required[name] || len(absent) > 0, Nullable: nullable, schema: p, absent: absent, fallback: whole["default"]}
-		if _, has := whole["default"]; !required[name] && !has {
+		a := Arg{Path: at, Optional: !slices.Contains(needed, name) || len(absent) > 0, Nullable: nullable, schema: p, absent: absent, fallback: whole["default"]}
+		if _, has := whole["default"]; !slices.Contains(needed, name) && !has {
 			a.absent = append(slices.Clone(absent), at)
 		}
 		items := mapOf(p["items"])
@@ -188,16 +193,28 @@ func walk(schema map[string]any, path string, absent []string, visit func(a Arg,
 				for _, field := range sortedKeys(members) {
 					f := a
 					f.Path += "." + field
-					f.schema, _ = present(mapOf(members[field]))
+					f.schema, f.memberNullable = present(mapOf(members[field]))
+					f.memberAbsent = !slices.Contains(required(items), field)
 					visit(f, field)
 				}
 				continue
 			}
 			d, _ := p["description"].(string)
-			a.schema = withDescription(items, d)
+			a.schema, a.memberNullable = present(withDescription(items, d))
 		}
 		visit(a, name)
 	}
+}
+
+// required lists the properties that a schema requires.
+func required(schema map[string]any) (out []string) {
+	list, _ := schema["required"].([]any)
+	for _, r := range list {
+		if s, ok := r.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // present is a schema without the alternative null.

@@ -37,10 +37,10 @@ func (r *rule) inside(x string) string {
 // each applies a condition on a value to an argument: to every member where it is a list, and to nothing where it may be absent and is.
 func each(a Arg, cond func(x string) string) string {
 	path, member, isList := strings.Cut(a.Path, "[]")
-	x := "args." + path
+	x := "args." + selectors(path)
 	var free []string
 	for _, p := range a.absent {
-		free = append(free, fmt.Sprintf("!has(args.%s)", p))
+		free = append(free, fmt.Sprintf("!has(args.%s)", selectors(strings.TrimSuffix(p, "[]"))))
 	}
 	if a.Nullable {
 		free = append(free, x+" == null")
@@ -50,7 +50,18 @@ func each(a Arg, cond func(x string) string) string {
 	}
 	body := ""
 	if isList {
-		body = fmt.Sprintf("%s.all(x, %s)", x, cond("x"+member))
+		of := "x"
+		if member != "" {
+			of += "." + selectors(member[1:])
+		}
+		body = cond(of)
+		if a.memberNullable {
+			body = of + " == null || " + body
+		}
+		if a.memberAbsent {
+			body = "!has(" + of + ") || " + body
+		}
+		body = fmt.Sprintf("%s.all(x, %s)", x, body)
 	} else {
 		body = cond(x)
 		if len(free) > 0 {
@@ -59,6 +70,39 @@ func each(a Arg, cond func(x string) string) string {
 	}
 	return strings.Join(append(free, body), " || ")
 }
+
+// selectors writes a dotted path as a condition does: names that CEL would read otherwise stand in backticks.
+func selectors(path string) string {
+	parts := strings.Split(path, ".")
+	for i, p := range parts {
+		if !identifier(p) || reserved[p] {
+			parts[i] = "`" + p + "`"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+func identifier(s string) bool {
+	for i, r := range s {
+		if !(r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || i > 0 && r >= '0' && r <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// nameable reports whether a condition can name an argument at all.
+func nameable(s string) bool {
+	for _, r := range s {
+		if !(r == '_' || r == '-' || r == '/' || r == ' ' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// reserved are the words of CEL that are no identifiers.
+var reserved = set("as break const continue else false for function if import in let loop namespace null package return true var void while")
 
 // literal prints a default as a condition would write it; ok is false for none and for lists and objects.
 func literal(v any) (string, bool) {
