@@ -124,6 +124,11 @@ func remembering(b testing.TB, n int) *player {
 	return p
 }
 
+// calm asks for no consent, whose cost depends on how many of the newest messages there are.
+type calm struct{ script }
+
+func (calm) AsksConsent() bool { return false }
+
 // What it costs to ask for an origin must not depend on how long the session is.
 func BenchmarkOrigins(b *testing.B) {
 	values := map[string]any{
@@ -135,6 +140,7 @@ func BenchmarkOrigins(b *testing.B) {
 		p := remembering(b, n)
 		values["address"] = fmt.Sprintf("customer%d@example.com", n/2-1)
 		in := p.look2("pay", `{"to":"customer1@example.com"}`)
+		p.s.origins.rules = calm{script{"d1"}}
 		for _, name := range []string{"address", "unknown", "sentence"} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()

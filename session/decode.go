@@ -16,10 +16,10 @@ var decoders = []func(string) (string, bool){fromBase64, fromHex, fromPercent}
 const minEncoded = 8
 
 func fromBase64(s string) (string, bool) {
-	s = strings.TrimRight(strings.Join(strings.Fields(s), ""), "=")
-	if len(s) < minEncoded {
+	if s = strings.TrimRight(s, "= \n"); len(s) < minEncoded || strings.ContainsAny(s, ".@:,") {
 		return "", false
 	}
+	s = strings.Join(strings.Fields(s), "")
 	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		if b, err := e.DecodeString(s); err == nil {
 			return readable(b)
@@ -28,11 +28,16 @@ func fromBase64(s string) (string, bool) {
 	return "", false
 }
 
+// hexBytes begin and end what is hexadecimal; between may stand what parts its bytes.
+const hexBytes = `0123456789abcdefABCDEF\`
+
+var betweenHex = strings.NewReplacer(" ", "", ":", "", `\x`, "")
+
 func fromHex(s string) (string, bool) {
-	s = strings.TrimPrefix(strings.NewReplacer(" ", "", ":", "", "\\x", "").Replace(s), "0x")
-	if len(s) < minEncoded {
+	if s = strings.TrimPrefix(s, "0x"); len(s) < minEncoded || strings.IndexByte(hexBytes, s[0]) < 0 || strings.IndexByte(hexBytes, s[len(s)-1]) < 0 {
 		return "", false
 	}
+	s = betweenHex.Replace(s)
 	b, err := hex.DecodeString(s)
 	if err != nil {
 		return "", false

@@ -33,8 +33,11 @@ type origins struct {
 	r       reading
 	current *policy.Input // the call that is being decided
 	talk    *talk
-	agreed  map[string]bool // its key arguments, where the user confirmed it
+	agreed  map[string]bool // its key arguments
 	asked   bool            // agreed is known
+	// consented tells whether the user confirmed it, unless that is unread.
+	consented proviso.Tri
+	unread    bool
 }
 
 // class is a kind of source.
@@ -438,6 +441,7 @@ type union struct {
 	one  []string
 	many map[string]bool
 	all  bool // everything in the context
+	user bool // a part has the label user
 }
 
 func (u *union) take(ls []string) {
@@ -484,9 +488,10 @@ func (u *union) add(v any) {
 		found := u.o.lookUp(v)
 		for _, l := range found.parts {
 			u.take(l.may)
+			u.user = u.user || slices.Contains(l.may, pack.LabelUser)
 		}
 		u.all = u.all || found.made
-		if u.o.isAgreed(v) {
+		if !u.user && u.o.isAgreed(v) {
 			u.take(userOnly)
 		}
 	}
@@ -541,8 +546,9 @@ func (e *intersection) add(v any) {
 		}
 	default:
 		found := e.o.lookUp(v)
+		said := !found.made && !slices.ContainsFunc(found.parts, func(l labels) bool { return !slices.Contains(l.vouched, pack.LabelUser) })
 		var agreed []string
-		if e.o.isAgreed(v) {
+		if !said && e.o.isAgreed(v) {
 			agreed = userOnly
 		}
 		if found.made {
@@ -561,22 +567,26 @@ func (o *origins) isAgreed(v any) bool {
 		return false
 	}
 	if !o.asked {
-		o.asked, o.agreed = true, nil
-		if o.talk.Confirmed(o.current) == proviso.True {
-			o.agreed = map[string]bool{}
-			for _, vs := range o.keyArguments(o.current) {
-				for _, k := range vs {
-					o.agreed[string(proviso.CanonicalJSON(k))] = true
-				}
+		o.asked, o.agreed = true, map[string]bool{}
+		for _, vs := range o.keyArguments(o.current) {
+			for _, k := range vs {
+				o.agreed[string(proviso.CanonicalJSON(k))] = true
 			}
 		}
 	}
-	return o.agreed != nil && o.agreed[string(proviso.CanonicalJSON(v))]
+	// The longer question comes last: most values that are asked about are no key arguments.
+	if !o.agreed[string(proviso.CanonicalJSON(v))] {
+		return false
+	}
+	if o.unread {
+		o.unread, o.consented = false, o.talk.Confirmed(o.current)
+	}
+	return o.consented == proviso.True
 }
 
 // decide makes in the event that is being decided.
 func (o *origins) decide(in *policy.Input) {
-	o.current, o.asked = nil, false
+	o.current, o.asked, o.unread = nil, false, true
 	if _, ok := in.Event.Body.(*proviso.ToolCall); ok {
 		o.current = in
 	}
