@@ -39,11 +39,10 @@ type Record struct {
 
 // Kept is what folding a record needs of its event's body. It lets a journal take the body out and still fold the session.
 type Kept struct {
-	Args   []FactValue `json:"args,omitempty"`   // of a call: the arguments by which the policy counts and sums, each under its name as Fact
-	Sent   []FactValue `json:"sent,omitempty"`   // the same of the call as it was forwarded, where an edit changed it
-	Hash   string      `json:"hash,omitempty"`   // of a call before its edits, where they changed it; ArgsHash is the one after them
-	Known  []string    `json:"known,omitempty"`  // of what clients resend: the digests by which it is recognised, as it came and, where that differs, as it was forwarded
-	Stance uint8       `json:"stance,omitempty"` // of a user's message: what it says to a proposal, in the numbers of package session
+	Args  []FactValue `json:"args,omitempty"`  // of a call: the arguments by which the policy counts and sums, each under its name as Fact
+	Sent  []FactValue `json:"sent,omitempty"`  // the same of the call as it was forwarded, where an edit changed it
+	Hash  string      `json:"hash,omitempty"`  // of a call before its edits, where they changed it; ArgsHash is the one after them
+	Known string      `json:"known,omitempty"` // the digest by which a transcript that is sent again is compared
 }
 
 // FactKey names one entry of a fact; Key is empty for a keyless fact. A key that is shorter than the fact's own names every entry below it.

@@ -21,6 +21,7 @@ import (
 type history struct {
 	byTool map[string][]int // tool → numbers of the queries that name it
 	q      []index
+	asks   map[string][]string // tool → the arguments that the queries ask for
 	series int
 	points int
 	clock  int64 // unix nanoseconds of the latest event
@@ -57,6 +58,7 @@ func (h *history) init(queries []policy.Query) {
 	h.byTool = map[string][]int{}
 	h.q = make([]index, len(queries))
 	h.clock = math.MinInt64
+	h.asks = argumentsAsked(queries)
 	for i, q := range queries {
 		h.q[i] = index{Query: q}
 		if len(q.Filter) > 0 {

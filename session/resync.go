@@ -13,7 +13,12 @@ import (
 type transcript struct {
 	entries []entry
 	cut     bool // older entries were dropped
-	buf     []byte
+	newest  struct {
+		body   proviso.Body
+		digest digest
+		keyed  bool
+	}
+	buf []byte
 }
 
 type entry struct {
@@ -26,19 +31,33 @@ type entry struct {
 
 type digest [16]byte
 
-// add notes an applied event. A client knows its own input and results as it sent them, and calls and outputs as they were forwarded to it.
+// add notes an applied event.
 func (t *transcript) add(ev *proviso.Event, sent *policy.Input) {
-	optional := sent == nil
+	if e, ok := t.entryOf(ev, sent); ok {
+		t.push(e)
+	}
+}
+
+// entryOf is what is noted of an event. A client knows its own input and results as it sent them, and calls and outputs as they were forwarded to it.
+// An event is asked for twice, when it is recorded and when it is applied; the digest is taken once.
+func (t *transcript) entryOf(ev *proviso.Event, sent *policy.Input) (e entry, ok bool) {
+	e.optional = sent == nil
 	if _, isResult := ev.Body.(*proviso.ToolResult); isResult {
-		optional = false
+		e.optional = false
 	} else if sent != nil && ev.Point != proviso.Input {
 		ev = sent.Event
 	}
-	d, keyed, ok := t.digest(ev)
-	if !ok {
-		return
+	if ev.Body != nil && ev.Body == t.newest.body {
+		return entry{t.newest.digest, e.optional, t.newest.keyed}, true
 	}
-	t.entries = append(t.entries, entry{d, optional, keyed})
+	if e.digest, e.keyed, ok = t.digest(ev); ok {
+		t.newest.body, t.newest.digest, t.newest.keyed = ev.Body, e.digest, e.keyed
+	}
+	return e, ok
+}
+
+func (t *transcript) push(e entry) {
+	t.entries = append(t.entries, e)
 	if len(t.entries) > MaxKnown {
 		t.entries = append(t.entries[:0], t.entries[MaxKnown/2:]...)
 		t.cut = true

@@ -253,6 +253,7 @@ func (s *State) record(in *policy.Input, d proviso.Decision, executed bool) prov
 			r.Phase = proviso.Released
 		}
 	}
+	r.Kept = s.keep(in, &r)
 	return r
 }
 
@@ -282,11 +283,17 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 	}
 	anew := r.Decision.Policy != s.digest
 	s.settle(ev)
-	if in == nil {
+	if in == nil && !r.Redacted {
 		in = s.Bind(ev)
 	}
 	var sent *policy.Input
-	if passed(r) {
+	switch {
+	case r.Redacted:
+		if anew {
+			r, anew = s.unreadable(r), false
+		}
+		in, sent = s.unredacted(r)
+	case passed(r):
 		var err error
 		if sent, err = s.edited(in, r); err != nil {
 			return &FoldError{CodeEdit, err.Error()}
@@ -303,7 +310,11 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		s.changed = false
 	}
 	s.answers.keep(r.Answers)
-	s.known.add(ev, sent)
+	if r.Redacted {
+		s.known.restoreEntry(ev, sent, r.Kept)
+	} else {
+		s.known.add(ev, sent)
+	}
 	switch b := ev.Body.(type) {
 	case *proviso.ToolCall:
 		s.applyCall(in, sent, r, anew)
@@ -318,6 +329,9 @@ func (s *State) Apply(in *policy.Input, r *proviso.Record) error {
 		if sent != nil {
 			s.applyLifecycle(in, b)
 		}
+	}
+	if r.Redacted {
+		s.redacted(ev)
 	}
 	return nil
 }

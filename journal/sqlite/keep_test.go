@@ -29,7 +29,7 @@ func TestRedact(t *testing.T) {
 	s := open(t, filepath.Join(dir, "j.db"))
 	r := said("a", 2, "my card is "+secret)
 	r.Facts = []proviso.FactValue{{FactKey: proviso.FactKey{Fact: "f"}, Value: "kept"}}
-	r.Kept = &proviso.Kept{Known: []string{"d"}}
+	r.Kept = &proviso.Kept{Known: "d"}
 	add(t, s, said("a", 1, "hello"), r, said("a", 3, "bye"))
 	c, err := s.Checkpoint(ctx, testKey())
 	if err != nil {
@@ -56,7 +56,7 @@ func TestRedact(t *testing.T) {
 	if m := got[1].Event.Body.(*proviso.Message); m.Text != "" || m.Role != proviso.User || !got[1].Redacted || got[0].Redacted {
 		t.Errorf("%+v", got)
 	}
-	if got[1].Facts[0].Value != "kept" || got[1].Kept.Known[0] != "d" {
+	if got[1].Facts[0].Value != "kept" || got[1].Kept.Known != "d" {
 		t.Errorf("%+v", got[1])
 	}
 	if _, _, ok, err := s.Snapshot(ctx, "a", "d", 0); ok || err != nil {
