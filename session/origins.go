@@ -600,9 +600,14 @@ func (o *origins) find(s string) (f found) {
 		return f
 	}
 	verbatim := false
+	for _, p := range o.gens {
+		if p != nil {
+			reach, _ := p.longest(o.r.words)
+			verbatim = verbatim || reach == n
+		}
+	}
 	for i := 0; i < n; {
 		h := o.segment(i)
-		verbatim = verbatim || i == 0 && h.reach == n
 		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && !verbatim && (o.r.joined || !weighty(o.r.words[i:i+h.reach])) {
 			f.made = true
 		}
@@ -655,18 +660,8 @@ type hit struct {
 
 // segment finds the longest passage or thing that begins with word i. A strict thing is looked for as such: its words alone vouch for nothing, nor do things inside of it, and no passage runs into one.
 func (o *origins) segment(i int) (h hit) {
-	words := o.r.words[i:]
-	strict, inside := 0, false
-	for _, t := range o.r.things {
-		switch {
-		case t.strict && t.from == i:
-			strict = max(strict, t.to-i)
-		case t.strict && t.from < i && i < t.to:
-			inside = true
-		case t.strict && t.from > i && strict == 0:
-			words = words[:min(len(words), t.from-i)]
-		}
-	}
+	things, strict, inside, next := o.r.beginning(i)
+	words := o.r.words[i:next]
 	if strict > 0 {
 		words = o.r.words[i : i+strict]
 	}
@@ -675,17 +670,22 @@ func (o *origins) segment(i int) (h hit) {
 		if p == nil {
 			continue
 		}
-		reach, _ := p.longest(o.r.words[i:])
-		h.reach = max(h.reach, reach)
-		if n, set := p.longest(words); n > 0 {
+		n, set := p.longest(words)
+		h.reach = max(h.reach, n)
+		if n == len(words) {
+			// Four words have four letters or digits.
+			reach, _ := p.longest(o.r.words[i:min(i+max(n, minChars), len(o.r.words))])
+			h.reach = max(h.reach, reach)
+		}
+		if n > 0 {
 			l := o.labels(g, set)
 			if strict > 0 {
 				l.vouched = nil
 			}
 			h.take(n, false, l)
 		}
-		for _, t := range o.r.things {
-			if t.from != i || t.to-i > len(words) {
+		for _, t := range things {
+			if t.to-i > len(words) {
 				continue
 			}
 			if set := p.one(t.print); set != noSet {

@@ -172,9 +172,14 @@ func (x *heard) segment(r *reading, i int) (h hit) {
 	if strict > 0 {
 		end = i + strict
 	}
-	for n := len(r.words) - i; n > 0 && h.reach == 0; n-- {
-		h.reach = x.at(r.words[i : i+n]).size
-	}
+	defer func() {
+		for n := len(r.words) - i; n > 0; n-- {
+			if x.at(r.words[i:i+n]).size > 0 {
+				h.reach = n
+				return
+			}
+		}
+	}()
 	h.whole = strict
 	for n := end - i; n > 0; n-- {
 		if g := x.at(r.words[i : i+n]); g.size > 0 {
@@ -222,7 +227,9 @@ func (x *heard) find(s string) (f found) {
 	verbatim := false
 	for i := 0; i < n; {
 		h := x.segment(&r, i)
-		verbatim = verbatim || i == 0 && h.reach == n
+		if i == 0 {
+			verbatim = x.at(r.words).size > 0
+		}
 		if h.size == 0 || h.size < h.whole || h.size < n && !h.thing && !verbatim && (r.joined || !weighty(r.words[i:i+h.reach])) {
 			f.made = true
 		}
@@ -479,4 +486,18 @@ func FuzzOrigins(f *testing.F) {
 			t.Errorf("%q is not found in itself", said)
 		}
 	})
+}
+
+// The longest texts that are decided on take a moment, whatever is in them: nothing looks at all of a text for each of its words.
+func BenchmarkOriginsOfLongTexts(b *testing.B) {
+	for _, s := range []string{"1.", "1,234 ", "a@b.cc ", "http://a.bc/x ", "www.", "a.bc/", "x.com.Yes ", "20 May ", "DE89 ", "0 ", "say ", "'a"} {
+		text := strings.Repeat(s, (1<<20)/len(s))
+		b.Run(s, func(b *testing.B) {
+			for b.Loop() {
+				o := &play(b).s.origins
+				o.message(&proviso.Message{Role: proviso.User, Text: text})
+				o.find(text)
+			}
+		})
+	}
 }

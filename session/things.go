@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,40 @@ func (r *reading) findThings() {
 	r.addresses()
 	r.urls()
 	r.hosts()
+	slices.SortStableFunc(r.things, func(a, b thing) int { return a.from - b.from })
+	r.reaches, r.nextStrict = append(r.reaches[:0], 0), r.nextStrict[:0]
+	furthest := 0
+	for _, t := range r.things {
+		if t.strict {
+			furthest = max(furthest, t.to)
+		}
+		r.reaches = append(r.reaches, furthest)
+		r.nextStrict = append(r.nextStrict, 0)
+	}
+	next := len(r.words)
+	r.nextStrict = append(r.nextStrict, next)
+	for i := len(r.things) - 1; i >= 0; i-- {
+		if r.things[i].strict {
+			next = r.things[i].from
+		}
+		r.nextStrict[i] = next
+	}
 }
+
+// beginning returns the things that begin with word i, how many words strict ones of them have, whether i stands inside of a strict one, and the first word behind i with which a strict one begins.
+func (r *reading) beginning(i int) (ts []thing, strict int, inside bool, next int) {
+	from, _ := slices.BinarySearchFunc(r.things, i, func(t thing, i int) int { return t.from - i })
+	to := from
+	for ; to < len(r.things) && r.things[to].from == i; to++ {
+		if r.things[to].strict {
+			strict = max(strict, r.things[to].to-i)
+		}
+	}
+	return r.things[from:to], strict, r.reaches[from] > i, r.nextStrict[to]
+}
+
+// maxAddress bounds what is read as one URL, in bytes.
+const maxAddress = 2048
 
 // hosts reads domains that stand without a scheme, with the path behind them.
 func (r *reading) hosts() {
@@ -41,12 +75,13 @@ func (r *reading) hosts() {
 			end := r.words[last].end
 			host := r.text[start:end]
 			r.found(i, last+1, false, aHost, strings.TrimPrefix(host, "www."))
-			for end < len(r.text) && r.text[end] > ' ' && strings.IndexByte("\"'<>`|{},;", r.text[end]) < 0 {
+			for end < len(r.text) && end-start < maxAddress && r.text[end] > ' ' && strings.IndexByte("\"'<>`|{},;", r.text[end]) < 0 {
 				end++
 			}
 			whole := strings.TrimRight(r.text[start:end], ".,;:!?)]*/")
 			if _, to := r.spanning(start, start+len(whole)); to > i {
 				r.found(i, to, false, aURL, strings.TrimPrefix(whole, "www."))
+				last = max(last, to-1)
 			}
 		}
 		i = last
@@ -297,9 +332,7 @@ func groupGap(gap string) bool {
 
 // spanning returns the words that a range of the text covers, from the first up to but not including the last.
 func (r *reading) spanning(start, end int) (from, to int) {
-	for from < len(r.words) && r.words[from].start < start {
-		from++
-	}
+	from, _ = slices.BinarySearchFunc(r.words, start, func(w word, at int) int { return w.start - at })
 	for to = from; to < len(r.words) && r.words[to].end <= end; to++ {
 	}
 	return from, to
@@ -332,25 +365,37 @@ func mailByte(c byte) bool {
 }
 
 func (r *reading) urls() {
+	scheme, www := -1, -1 // where the next ones stand
 	for i := 0; i < len(r.text); {
-		at := strings.Index(r.text[i:], "://")
-		www := strings.Index(r.text[i:], "www.")
-		if at < 0 && www < 0 {
+		scheme, www = nextOf(r.text, "://", i, scheme), nextOf(r.text, "www.", i, www)
+		start := min(scheme, www)
+		if start == len(r.text) {
 			return
 		}
-		start := i + www
-		if at >= 0 && (www < 0 || at < www) {
-			for start = i + at; start > i && r.text[start-1] >= 'a' && r.text[start-1] <= 'z'; start-- {
+		if start == scheme {
+			for start > i && r.text[start-1] >= 'a' && r.text[start-1] <= 'z' {
+				start--
 			}
 		}
 		end := start
-		for end < len(r.text) && r.text[end] > ' ' && strings.IndexByte("\"'<>`|{}", r.text[end]) < 0 {
+		for end < len(r.text) && end-start < maxAddress && r.text[end] > ' ' && strings.IndexByte("\"'<>`|{}", r.text[end]) < 0 {
 			end++
 		}
 		s := strings.TrimRight(r.text[start:end], ".,;:!?)]*")
 		r.url(start, s)
 		i = max(end, start+4)
 	}
+}
+
+// nextOf is where s stands next in a text from i on, or the length of the text; known is the last answer.
+func nextOf(text, s string, i, known int) int {
+	if known >= i {
+		return known
+	}
+	if at := strings.Index(text[i:], s); at >= 0 {
+		return i + at
+	}
+	return len(text)
 }
 
 func (r *reading) url(start int, s string) {

@@ -53,8 +53,10 @@ type thing struct {
 type reading struct {
 	text   string
 	words  []word
-	things []thing
-	joined bool // the text has no white space: an identifier, a path, an address
+	things []thing // by their first word
+	// of things[:i], the furthest word that a strict one reaches; of things[i:], the first word of the first strict one.
+	reaches, nextStrict []int
+	joined              bool // the text has no white space: an identifier, a path, an address
 }
 
 // read cuts a text up.
@@ -173,10 +175,13 @@ func (r *reading) word(i int) int {
 	return end
 }
 
+// maxNumber is how many bytes a number with separators may have.
+const maxNumber = 40
+
 // number reads the number whose first digits stand in [i, end), with the separators that follow it, and returns where it ends.
 func (r *reading) number(i, end int) int {
 	stop := end
-	for stop+1 < len(r.text) && (r.text[stop] == '.' || r.text[stop] == ',') && isDigit(r.text[stop+1]) {
+	for stop+1 < len(r.text) && stop-i < maxNumber && (r.text[stop] == '.' || r.text[stop] == ',') && isDigit(r.text[stop+1]) {
 		stop++
 		for stop < len(r.text) && isDigit(r.text[stop]) {
 			stop++
