@@ -672,9 +672,9 @@ func (o *origins) segment(i int) (h hit) {
 		}
 		n, set := p.longest(words)
 		h.reach = max(h.reach, n)
-		if n == len(words) {
+		if n == len(words) && n < minChars {
 			// Four words have four letters or digits.
-			reach, _ := p.longest(o.r.words[i:min(i+max(n, minChars), len(o.r.words))])
+			reach, _ := p.longest(o.r.words[i:min(i+minChars, len(o.r.words))])
 			h.reach = max(h.reach, reach)
 		}
 		if n > 0 {
@@ -716,7 +716,7 @@ func join(a, b []string) []string {
 	switch {
 	case len(a) == 0:
 		return b
-	case len(b) == 0:
+	case len(b) == 0, slices.Equal(a, b):
 		return a
 	}
 	out := append(slices.Clone(a), b...)
