@@ -1,13 +1,17 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Exec runs a statement on the connection of the writer, before whatever stands in line. It is tried again where a batch in hand fails meanwhile and takes it along.
 func (s *Store) Exec(q string) (err error) {
-	for range 20 {
+	for range 200 {
 		if err = s.first(func(ctx context.Context) error { return s.write.exec(ctx, q) }); err == nil {
 			return nil
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
 	return err
 }
