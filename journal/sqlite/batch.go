@@ -256,8 +256,8 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 		}
 	}
 	if !wrote && w.loose {
-		// A commit that writes nothing syncs nothing, and what was enqueued before has to become durable.
-		return w.exec(ctx, "UPDATE meta SET store = store")
+		// A commit that changes nothing syncs nothing, and what was enqueued before has to become durable.
+		return w.exec(ctx, "UPDATE meta SET syncs = syncs + 1")
 	}
 	return nil
 }

@@ -467,6 +467,33 @@ func TestTornLog(t *testing.T) {
 	}
 }
 
+// A flush behind records that are written already, but not synced, has to write something, because SQLite syncs no commit that changes nothing.
+func TestFlushSyncs(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "j.db"))
+	if err := s.Enqueue(ctx, call("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	for s.Stats().Committed == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	size := func() int64 {
+		st, err := os.Stat(s.Path() + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Size()
+	}
+	for i, grows := range []bool{true, false} {
+		before, synced := size(), s.Stats().Synced
+		if err := s.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if size() > before != grows || s.Stats().Synced > synced != grows {
+			t.Errorf("flush %d: the log went from %d to %d bytes", i, before, size())
+		}
+	}
+}
+
 // Closing the store writes what is in line.
 func TestCloseFlushes(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "j.db"))

@@ -52,7 +52,7 @@ type Store struct {
 
 // schema is every object of the file, word for word. Anything else in a file is a sign that somebody changed it.
 var schema = []string{
-	`CREATE TABLE meta (store TEXT NOT NULL) STRICT`,
+	`CREATE TABLE meta (store TEXT NOT NULL, syncs INTEGER NOT NULL) STRICT`,
 	`CREATE TABLE records (n INTEGER PRIMARY KEY, session TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, head TEXT NOT NULL, body TEXT, UNIQUE (session, seq)) STRICT`,
 	`CREATE TABLE acts (n INTEGER PRIMARY KEY, hash BLOB NOT NULL, text TEXT NOT NULL) STRICT`,
 	`CREATE TABLE checkpoints (n INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT`,
@@ -184,7 +184,7 @@ func create(ctx context.Context, c *sql.Conn) error {
 	rand.Read(id)
 	list := []string{fmt.Sprintf("PRAGMA application_id = %d", application), fmt.Sprintf("PRAGMA user_version = %d", version), "BEGIN IMMEDIATE"}
 	list = append(list, schema...)
-	list = append(list, fmt.Sprintf("INSERT INTO meta VALUES ('%s')", hex.EncodeToString(id)), "COMMIT")
+	list = append(list, fmt.Sprintf("INSERT INTO meta VALUES ('%s', 0)", hex.EncodeToString(id)), "COMMIT")
 	for _, q := range list {
 		if _, err := c.ExecContext(ctx, q); err != nil {
 			return err
