@@ -195,28 +195,32 @@ func (c *compiler) overrides() {
 	for _, pk := range c.p.packs {
 		for _, o := range pk.Overrides {
 			c.cite(pk, o.Clause)
-			target, found := "", false
-			for _, other := range c.p.packs {
-				for _, r := range other.Rules {
-					if o.Lifts.S != r.ID.S && o.Lifts.S != other.Name+":"+r.ID.S {
-						continue
-					}
-					found = true
-					if other.Rank <= pk.Rank {
-						c.diag(o.Lifts.Pos, codeOverride, fmt.Sprintf("rule %s belongs to rank %s; a pack of rank %s may only lift rules of a lower rank", o.Lifts.S, other.Rank, pk.Rank), "change the rule, or let a higher rank lift it")
-						continue
-					}
-					target = other.Name + ":" + r.ID.S
-				}
+			lower, others := c.liftable(pk, o.Lifts.S)
+			for _, id := range lower {
+				c.lifts[id] = append(c.lifts[id], lift{o.By.S, o.Until})
 			}
-			if !found {
-				continue // the overlay that has the rule may not be attached here
-			}
-			if target != "" {
-				c.lifts[target] = append(c.lifts[target], lift{o.By.S, o.Until})
+			// A name that no attached pack has is no error: the overlay that has the rule may be attached elsewhere.
+			if len(lower) == 0 && len(others) > 0 {
+				c.diag(o.Lifts.Pos, codeOverride, fmt.Sprintf("rule %s belongs to rank %s; a pack of rank %s may only lift rules of a lower rank", o.Lifts.S, others[0], pk.Rank), "change the rule, or let a higher rank lift it")
 			}
 		}
 	}
+}
+
+// liftable finds the rules that a name means: those of lower ranks by their qualified ids, and the ranks of all others.
+func (c *compiler) liftable(by *pack.Pack, name string) (lower []string, others []pack.Rank) {
+	for _, other := range c.p.packs {
+		for _, r := range other.Rules {
+			switch {
+			case name != r.ID.S && name != other.Name+":"+r.ID.S:
+			case other.Rank > by.Rank:
+				lower = append(lower, other.Name+":"+r.ID.S)
+			default:
+				others = append(others, other.Rank)
+			}
+		}
+	}
+	return lower, others
 }
 
 // rules compiles what a rule is everywhere. Ids are unique over all packs: those that occur in two are written pack:id.
@@ -388,19 +392,16 @@ func (c *compiler) grants(u *unit) {
 	}
 	rankAt := map[pack.Rank]int{}
 	for _, pk := range c.p.packs {
-		// The pack of the highest rank always speaks: without grants it permits nothing. An overlay without a grants section leaves grants alone.
-		speaks := pk.HasGrants || pk.Rank == c.p.packs[0].Rank
-		if !speaks && len(pk.Scopes) == 0 {
-			continue
-		}
-		i, ok := rankAt[pk.Rank]
-		if !ok {
-			if !speaks {
-				continue
-			}
-			i = len(u.prog.grants)
-			rankAt[pk.Rank] = i
+		// The highest rank always speaks: without grants it permits nothing. An overlay without a grants section leaves grants alone.
+		if _, known := rankAt[pk.Rank]; !known && (pk.HasGrants || pk.Rank == c.p.packs[0].Rank) {
+			rankAt[pk.Rank] = len(u.prog.grants)
 			u.prog.grants = append(u.prog.grants, nil)
+		}
+	}
+	for _, pk := range c.p.packs {
+		i, speaks := rankAt[pk.Rank]
+		if !speaks {
+			continue
 		}
 		for _, g := range pk.Grants {
 			add(pk, i, g, "")

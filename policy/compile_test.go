@@ -127,3 +127,47 @@ func TestZonesAreCELs(t *testing.T) {
 		}
 	}
 }
+
+// overlay is a pack without tools of its own.
+func overlay(name string, rank pack.Rank, rules ...pack.Rule) *pack.Pack {
+	return &pack.Pack{Name: name, Version: "1", Rank: rank, Rules: rules}
+}
+
+// TestOverrideMeansTheLowerRank lifts a rule of an overlay by a name that the overriding pack gives to a rule of its own as well.
+func TestOverrideMeansTheLowerRank(t *testing.T) {
+	own := func() pack.Rule {
+		return pack.Rule{ID: txt("limit"), Tools: txts("get_user"), Require: leaf("args.name != ''")}
+	}
+	base := basePack()
+	base.Grants = append(base.Grants, pack.Grant{Tools: txts("act")})
+	base.Rules = []pack.Rule{own()}
+	base.Overrides = []pack.Override{{Lifts: txt("limit"), By: txt("lead"), Until: testNow.AddDate(1, 0, 0)}}
+	night := overlay("night", pack.Task, pack.Rule{ID: txt("limit"), Tools: txts("act"), Require: leaf("args.amount < 1.0")})
+	p := mustCompile(t, base, night)
+	if d := p.Decide(p.Bind(call("act", fullArgs()), nil), &View{Now: testNow}); d.Outcome != proviso.Allow {
+		t.Error(dump(d))
+	}
+	if _, ds := Compile(base); !ds.Worst(proviso.Error) {
+		t.Error("a pack lifted a rule of its own rank")
+	}
+}
+
+// TestScopeGrantsOfAnOverlay gives a scope's grants to the rank that speaks, whatever the names of its packs.
+func TestScopeGrantsOfAnOverlay(t *testing.T) {
+	base := basePack()
+	base.Grants = append(base.Grants, pack.Grant{Tools: txts("act")})
+	desk := overlay("a-desk", pack.Task)
+	desk.Scopes = []pack.Scope{{Name: txt("desk"), Push: []pack.Matcher{{Kind: "handoff", Name: "desk"}}, Grants: []pack.Grant{{Tools: txts("act")}}}}
+	narrow := overlay("b-narrow", pack.Task)
+	narrow.HasGrants, narrow.Grants = true, []pack.Grant{{Tools: txts("get_*")}}
+	p := mustCompile(t, base, desk, narrow)
+	for scope, want := range map[string]proviso.Outcome{"": proviso.Deny, "desk": proviso.Allow} {
+		if d := p.Decide(p.Bind(call("act", fullArgs()), nil), &View{Now: testNow, Scope: scope}); d.Outcome != want {
+			t.Errorf("in scope %q: %s", scope, dump(d))
+		}
+	}
+}
+
+func fullArgs() map[string]any {
+	return map[string]any{"id": "x", "other": "y", "amount": 20.0, "count": int64(3), "ok": true, "at": "2025-01-01T00:00:00Z", "tags": []any{}, "maybe": nil}
+}
