@@ -43,6 +43,7 @@ type Kept struct {
 	Sent  []FactValue `json:"sent,omitempty"`  // the same of the call as it was forwarded, where an edit changed it
 	Hash  string      `json:"hash,omitempty"`  // of a call before its edits, where they changed it; ArgsHash is the one after them
 	Known string      `json:"known,omitempty"` // the digest by which a transcript that is sent again is compared
+	Asked bool        `json:"asked,omitempty"` // of a call: the user asked for it, so that its result has the label asked
 }
 
 // FactKey names one entry of a fact; Key is empty for a keyless fact. A key that is shorter than the fact's own names every entry below it.

@@ -169,3 +169,17 @@ func ruleIDs(d proviso.Decision) []string {
 	}
 	return out
 }
+
+// TestBrokenFactIsNotWaitedFor reads a broken fact beside one that was not observed: nothing that is still to come mends it, so the call is denied at once.
+func TestBrokenFactIsNotWaitedFor(t *testing.T) {
+	pk := basePack()
+	pk.Grants = append(pk.Grants, pack.Grant{Tools: txts("act")})
+	pk.Rules = []pack.Rule{{ID: txt("sum"), Tools: txts("act"), Require: leaf("record[args.other].total + record[args.id].total < 200.0")}}
+	p := mustCompile(t, pk)
+	i, _ := p.FactNumber("record")
+	v := &View{Now: testNow, Facts: fakeFacts{factKey(i, Key{N: 1, Part: [pack.MaxKey]string{"x"}}): brokenFact{}}}
+	d := p.Decide(p.Bind(call("act", fullArgs()), nil), v)
+	if d.Outcome != proviso.Deny || len(d.Errors) != 1 || d.Errors[0].Code != codeFactBroken {
+		t.Error(dump(d))
+	}
+}

@@ -128,6 +128,25 @@ func (f *frame) atom(i int) tree.Set {
 }
 
 func (f *frame) evaluate(i int) tree.Set {
+	s := f.evaluated(i)
+	if s == tree.Open && f.spoilt(f.prog.atoms[i]) {
+		return f.fail(i, errBroken)
+	}
+	return s
+}
+
+// spoilt reports whether a fact that an open atom reads is broken. Such an atom errs whatever is still to come: were it open until then,
+// knowing less could permit more.
+func (f *frame) spoilt(a *atom) bool {
+	for _, n := range a.slots {
+		if f.slot(n).state >= failed {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *frame) evaluated(i int) tree.Set {
 	a := f.prog.atoms[i]
 	switch {
 	case a.question != nil:

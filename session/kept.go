@@ -30,8 +30,9 @@ func (s *State) keep(in *policy.Input, r *proviso.Record) *proviso.Kept {
 		if sent != nil && sent != in {
 			k.Hash, k.Sent = in.Hash, some(sent.Args, names)
 		}
+		k.Asked = sent != nil && s.origins.asksFor(in, sent)
 	}
-	if !known && k.Args == nil {
+	if !known && k.Args == nil && !k.Asked {
 		return nil
 	}
 	return &k

@@ -150,12 +150,14 @@ func (o *origins) goOn(ls []string) {
 	}
 }
 
-// asks reports whether the user asked for a call: there are texts among its arguments, and all of them stand in the user's words.
-func (o *origins) asks(in *policy.Input) bool {
+// asksFor reports whether the user asked for a call, which is forwarded as sent: there are texts among its arguments, and all of them stand in the user's words.
+// It makes the call the current one first, so that the answer is the same whether the call was decided just now or is folded from a record.
+func (o *origins) asksFor(call, sent *policy.Input) bool {
 	if !slices.Contains(o.traced, pack.LabelAsked) {
 		return false
 	}
-	said := textsOf(in.Raw, nil)
+	o.decide(call)
+	said := textsOf(sent.Raw, nil)
 	return len(said) > 0 && slices.Contains(o.Every(said), pack.LabelUser)
 }
 

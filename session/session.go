@@ -358,7 +358,10 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	if anew {
 		stale = s.rules.Spoils(sent)
 	}
-	c := &call{in: sent, seq: s.seq, asked: s.origins.asks(sent)}
+	c := &call{in: sent, seq: s.seq, asked: s.origins.asksFor(in, sent)}
+	if r.Redacted {
+		c.asked = r.Kept != nil && r.Kept.Asked
+	}
 	s.calls.add(c)
 	if s.origins.tracks && s.rules.AsksConsent() && s.talk.Confirmed(in) == proviso.True {
 		s.origins.confirmed(sent)
