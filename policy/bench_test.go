@@ -12,7 +12,6 @@ import (
 // bigPack has n tools with five rules each, like a company's whole tool park.
 func bigPack(n int) *pack.Pack {
 	p := basePack()
-	value := txt("result")
 	for i := range n {
 		name := fmt.Sprintf("tool_%d", i)
 		p.Tools = append(p.Tools, pack.Tool{Name: name, Args: obj{"type": "object", "properties": obj{
@@ -29,7 +28,7 @@ func bigPack(n int) *pack.Pack {
 		rule(3, &pack.Cond{Op: tree.Any, Kids: []*pack.Cond{leaf("r.created > now - duration('24h')"), leaf("r.total < 100 && r.open"), leaf("r.owner == session.user")}})
 		rule(4, leaf("!args.note.contains('password') && size(args.note) < 500"))
 	}
-	_ = value
+
 	return p
 }
 
