@@ -2,19 +2,7 @@ package policy
 
 // The stable codes of compiling and deciding, explained in docs/errors.md.
 const (
-	codeCEL          = "PV101" // an expression that is not CEL
-	codeUndeclared   = "PV102" // a name, field or argument that does not exist
-	codeType         = "PV103" // operands or conditions of the wrong type
-	codeAbsent       = "PV104" // an optional argument or field read without has()
-	codeFactIndex    = "PV105" // a fact that is not read fully indexed
-	codeQuestion     = "PV106" // a question inside a larger expression, or one that does not exist
-	codeCost         = "PV107" // an expression whose static cost bound is too high
-	codeRegex        = "PV108" // a pattern that is not RE2, or too large
-	codeHistory      = "PV109" // a history function whose tool, filter or option is not usable
-	codeLet          = "PV110" // a let that refers to itself
-	codeConstant     = "PV111" // a literal that can never be evaluated, such as duration('1d')
 	codeSource       = "PV112" // a fact's source that cannot be used
-	codeTime         = "PV113" // an unknown time zone or a clock that is not a time
 	codeOverride     = "PV114" // an override that lifts nothing, or a rule that it may not lift
 	codeScope        = "PV115" // a scope that cannot be used
 	codeConflict     = "PV116" // packs that define one name differently

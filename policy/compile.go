@@ -8,10 +8,12 @@ import (
 	_ "time/tzdata" // time zones resolve at compile on any machine
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
@@ -27,7 +29,7 @@ func Compile(packs ...*pack.Pack) (*Policy, proviso.Diagnostics) {
 		}
 		return packs[i].Name < packs[j].Name
 	})
-	c := &compiler{p: &Policy{packs: packs}, seen: map[string]bool{}, fresh: 1 << 40}
+	c := &compiler{p: &Policy{packs: packs}, seen: map[string]bool{}}
 	c.run()
 	c.diags.Sort()
 	if c.diags.Worst(proviso.Error) {
@@ -45,13 +47,9 @@ type compiler struct {
 	shaper    *schema.Compiler
 	prov      *schema.Provider
 	base      *cel.Env
-	parser    schema.Parser
 	data      *schema.Shape
 	toolNames []string
-	functions []string
-	queryKeys map[string]int
-	known     map[string]bool // every label that a source can have; at.* stands for any field
-	fresh     int64
+	space     condition.Space
 	factPacks map[string]pack.Fact
 	scoped    map[string][]string // rule id → scopes
 	lifts     map[string][]lift   // qualified rule id → overrides
@@ -74,7 +72,7 @@ func (c *compiler) run() {
 	p.tools, p.points = map[string]*tool{}, map[proviso.Point]*program{}
 	p.factIndex, p.questions = map[string]int{}, map[string]*question{}
 	p.outcome, p.onError = map[proviso.Point]proviso.Outcome{}, map[proviso.Point]bool{}
-	c.queryKeys, c.factPacks = map[string]int{}, map[string]pack.Fact{}
+	c.factPacks = map[string]pack.Fact{}
 	c.scoped, c.lifts = map[string][]string{}, map[string][]lift{}
 	c.settings()
 	c.shaper = &schema.Compiler{Loc: p.loc, Structs: map[string]*schema.Shape{}}
@@ -83,6 +81,7 @@ func (c *compiler) run() {
 		panic(err)
 	}
 	c.prov = &schema.Provider{Provider: reg, Structs: c.shaper.Structs}
+	c.space.Provider, c.space.Report = c.prov, c.diag
 	c.tools()
 	c.labels()
 	c.sessionShape()
@@ -98,6 +97,7 @@ func (c *compiler) run() {
 	c.rules()
 	c.programs()
 	c.suppliers()
+	p.queries, p.tracks, p.traced = c.space.Queries, c.space.Tracks, c.space.Traced
 }
 
 // environment builds the CEL environment that every program extends.
@@ -105,7 +105,7 @@ func (c *compiler) environment(reg *types.Registry) bool {
 	opts := []cel.EnvOption{
 		cel.OptionalTypes(), // before the type provider, which must see its types
 		cel.CustomTypeProvider(c.prov), cel.CustomTypeAdapter(reg),
-		cel.ParserExpressionSizeLimit(16384), cel.ParserRecursionLimit(64), cel.RegexProgramSizeLimit(maxRegexProgram),
+		cel.ParserExpressionSizeLimit(16384), cel.ParserRecursionLimit(64), cel.RegexProgramSizeLimit(condition.MaxRegexProgram),
 		cel.EnableMacroCallTracking(), cel.EnableIdentifierEscapeSyntax(),
 		cel.Variable("now", cel.TimestampType), cel.Variable("tz", cel.StringType),
 		cel.Variable("session", c.p.session.Type), cel.Variable("data", c.data.Type),
@@ -130,11 +130,12 @@ func (c *compiler) environment(reg *types.Registry) bool {
 		}
 		opts = append(opts, cel.Variable(f.name, t))
 	}
-	for _, q := range sortedKeys(c.p.questions) {
+	c.space.Questions = sortedKeys(c.p.questions)
+	for _, q := range c.space.Questions {
 		opts = append(opts, cel.Variable("judged."+q, cel.BoolType))
 	}
 	for _, f := range builtin.All {
-		c.functions = append(c.functions, f.Name)
+		c.space.Functions = append(c.space.Functions, f.Name)
 	}
 	env, err := cel.NewEnv(opts...)
 	if err != nil {
@@ -148,17 +149,6 @@ func (c *compiler) environment(reg *types.Registry) bool {
 // reservedNames are the variables of conditions, which facts may not hide.
 var reservedNames = map[string]bool{"args": true, "call": true, "data": true, "is_error": true, "item": true, "judged": true, "now": true, "result": true,
 	"role": true, "session": true, "text": true, "tool": true, "tools": true, "tz": true}
-
-func (c *compiler) queryNumber(q Query) int64 {
-	key := fmt.Sprintf("%q %q %q %s %d", q.Tools, q.Filter, q.Field, q.Phase, q.Within)
-	n, ok := c.queryKeys[key]
-	if !ok {
-		n = len(c.p.queries)
-		c.queryKeys[key] = n
-		c.p.queries = append(c.p.queries, q)
-	}
-	return int64(n)
-}
 
 func (c *compiler) scopes() {
 	for _, pk := range c.p.packs {
@@ -248,8 +238,8 @@ func (c *compiler) rules() {
 				cr.points = []proviso.Point{proviso.ToolCallPoint}
 			}
 			for _, pt := range r.Else.Redact {
-				if msg := regexProblem(pt.S); msg != "" {
-					c.diag(pt.Pos, codeRegex, "redact: "+msg, "patterns are RE2")
+				if msg := condition.RegexProblem(pt.S); msg != "" {
+					c.diag(pt.Pos, condition.CodeRegex, "redact: "+msg, "patterns are RE2")
 					continue
 				}
 				cr.redact = append(cr.redact, redaction{builtin.Pattern(regexp.MustCompile(pt.S)), r.Else.With})
@@ -323,10 +313,7 @@ func pointVariables(pt proviso.Point, t *tool) []cel.EnvOption {
 
 func (c *compiler) program(pt proviso.Point, t *tool) *program {
 	prog := &program{point: pt, tool: t, vars: pointVariables(pt, t), byKey: map[string]int{}, slotKey: map[string]int{}}
-	u := &unit{c: c, prog: prog}
-	if t != nil {
-		u.tool = t.decl.Name
-	}
+	u := c.unit(prog)
 	if pt == proviso.ToolCallPoint {
 		c.grants(u)
 	}
@@ -343,7 +330,7 @@ func (c *compiler) program(pt proviso.Point, t *tool) *program {
 					cr.tools = append(cr.tools, t.decl.Name)
 				}
 			}
-			u.lets = lets(pk.Lets, pk.Rules[i].Lets)
+			u.Lets = lets(pk.Lets, pk.Rules[i].Lets)
 			gr, ok := c.guardRule(u, pk.Rules[i], cr)
 			if ok && cr.mode != pack.Off {
 				prog.rules = append(prog.rules, gr)
@@ -375,12 +362,12 @@ func lets(outer, inner []pack.Let) map[string]pack.Text {
 
 func (c *compiler) grants(u *unit) {
 	add := func(pk *pack.Pack, rank int, g pack.Grant, scope string) {
-		if !pack.MatchAny(g.Tools, u.tool) {
+		if !pack.MatchAny(g.Tools, u.Tool) {
 			return
 		}
-		u.lets = lets(pk.Lets, g.Lets)
-		f, ok := u.condition(g.When)
-		if !ok || !u.guarded(f, nil) || !u.checkTree(f) {
+		u.Lets = lets(pk.Lets, g.Lets)
+		f, ok := u.Open(g.When)
+		if !ok || !u.Present(f, nil) || !u.FactsIndexed(f) {
 			return
 		}
 		occurs := map[*tree.Node]string{}
@@ -433,61 +420,72 @@ func written(c *pack.Cond) string {
 	return s
 }
 
-// env returns the environment of the program. Most programs of a large pack have no expression at all and never need one.
-func (u *unit) env() *cel.Env {
-	if u.prog.env == nil {
-		env, err := u.c.base.Extend(u.prog.vars...)
+// environment returns the CEL environment of a program. Most programs of a large pack have no expression at all and never need one.
+func (p *program) environment(base *cel.Env) *cel.Env {
+	if p.env == nil {
+		env, err := base.Extend(p.vars...)
 		if err != nil { // unreachable: names that clash were refused in declareFacts
 			panic(err)
 		}
-		u.prog.env = env
+		p.env = env
 	}
-	return u.prog.env
+	return p.env
 }
 
-// checkTree applies the checks of facts to every leaf.
-func (u *unit) checkTree(f *formula) bool {
-	if f == nil {
-		return true
+// unit is what the expressions of one program are compiled against.
+type unit struct {
+	condition.Unit
+	c    *compiler
+	prog *program
+}
+
+func (c *compiler) unit(prog *program) *unit {
+	u := &unit{c: c, prog: prog}
+	u.Space = &c.space
+	u.Env = func() *cel.Env { return prog.environment(c.base) }
+	if prog.tool != nil {
+		u.Tool = prog.tool.decl.Name
 	}
-	if f.op == tree.Atom {
-		return u.checkFacts(f.x, f.e, 0)
+	return u
+}
+
+// pathText prints a path as a person would write it, hoisted look-ups expanded.
+func (u *unit) pathText(e ast.Expr) string {
+	texts := make([]string, len(u.prog.slots))
+	for i, s := range u.prog.slots {
+		texts[i] = s.text
 	}
-	ok := true
-	for _, k := range f.kids {
-		ok = u.checkTree(k) && ok
-	}
-	return ok
+	return condition.PathText(e, texts)
 }
 
 // lowered hoists facts and lowers a checked formula.
-func (u *unit) lowered(f *formula, occurs map[*tree.Node]string) (*tree.Node, bool) {
-	u.hoistTree(f, map[*checked]bool{})
+func (u *unit) lowered(f *condition.Formula, occurs map[*tree.Node]string) (*tree.Node, bool) {
+	u.hoistTree(f, map[*condition.Checked]bool{})
 	return u.lower(f, occurs)
 }
 
-func (u *unit) hoistTree(f *formula, done map[*checked]bool) {
+func (u *unit) hoistTree(f *condition.Formula, done map[*condition.Checked]bool) {
 	if f == nil {
 		return
 	}
-	if f.op == tree.Atom && !done[f.x] {
-		done[f.x] = true
-		u.hoist(f.x)
+	if f.Op == tree.Atom && !done[f.X] {
+		done[f.X] = true
+		u.hoist(f.X)
 	}
-	for _, k := range f.kids {
+	for _, k := range f.Kids {
 		u.hoistTree(k, done)
 	}
 }
 
 func (c *compiler) guardRule(u *unit, r pack.Rule, cr *rule) (guardRule, bool) {
 	gr := guardRule{rule: cr, occurs: map[*tree.Node]string{}}
-	when, ok1 := u.condition(r.When)
-	require, ok2 := u.condition(r.Require)
+	when, ok1 := u.Open(r.When)
+	require, ok2 := u.Open(r.Require)
 	if !ok1 || !ok2 {
 		return gr, false
 	}
-	present := when.shows(true)
-	if !u.guarded(when, nil) || !u.guarded(require, present) || !u.checkTree(when) || !u.checkTree(require) {
+	present := when.Shows(true)
+	if !u.Present(when, nil) || !u.Present(require, present) || !u.FactsIndexed(when) || !u.FactsIndexed(require) {
 		return gr, false
 	}
 	var ok bool
@@ -524,29 +522,29 @@ func fireRoot(when, require *tree.Node, hasRequire bool) *tree.Node {
 	return &tree.Node{Op: tree.All, Kids: []*tree.Node{when, not}}
 }
 
-func (u *unit) setEdit(s pack.Let, present paths) (setEdit, bool) {
+func (u *unit) setEdit(s pack.Let, present condition.Paths) (setEdit, bool) {
 	name := strings.SplitN(s.Name.S, ".", 2)[0]
 	if t := u.prog.tool; t != nil && t.args.Fields[name] == nil {
-		u.c.diag(s.Name.Pos, codeUndeclared, fmt.Sprintf("set: tool %s has no argument %q", u.tool, name), proviso.DidYouMean(name, t.args.Names))
+		u.c.diag(s.Name.Pos, condition.CodeUndeclared, fmt.Sprintf("set: tool %s has no argument %q", u.Tool, name), proviso.DidYouMean(name, t.args.Names))
 		return setEdit{}, false
 	}
-	x, ok := u.expression(s.Expr)
-	if !ok || !u.checkFacts(x, x.ast.Expr(), 0) || !u.guardedExpr(x, x.ast.Expr(), present) {
+	x, ok := u.Check(s.Expr)
+	if !ok || !u.FactsIndexedExpr(x, x.AST.Expr()) || !u.PresentExpr(x, x.AST.Expr(), present) {
 		return setEdit{}, false
 	}
 	u.hoist(x)
-	get := u.anyGetter(x, x.ast.Expr())
+	get := u.anyGetter(x, x.AST.Expr())
 	if get == nil {
-		get = u.programGetter(x, x.ast.Expr())
+		get = u.programGetter(x, x.AST.Expr())
 	}
 	return setEdit{path: s.Name.S, get: get}, get != nil
 }
 
 // programGetter evaluates any expression by CEL.
-func (u *unit) programGetter(x *checked, e interface{ ID() int64 }) anyGetter {
-	prg, err := u.env().PlanProgram(x.ast, cel.EvalOptions(cel.OptOptimize))
+func (u *unit) programGetter(x *condition.Checked, e interface{ ID() int64 }) anyGetter {
+	prg, err := u.Env().PlanProgram(x.AST, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		u.c.diag(x.text.Pos, codeConstant, plainMessage(err.Error()), "")
+		u.c.diag(x.Text.Pos, condition.CodeConstant, condition.PlainMessage(err.Error()), "")
 		return nil
 	}
 	return func(f *frame) (any, state) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -102,7 +103,7 @@ func TestZonesAreCELs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for part := range calendarParts {
+	for part := range condition.CalendarParts {
 		for _, z := range []string{"America/New_York", "Asia/Kolkata", "UTC", "+02:00", "-09:30", "02:00"} {
 			text := "now." + part + "('" + z + "')"
 			a, iss := env.Compile(text)

@@ -1,9 +1,10 @@
 package policy
 
 import (
-	"github.com/proviso-dev/proviso/policy/pack"
 	"testing"
 	"time"
+
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // FuzzCondition compiles any text as a condition: it never panics, every error has a position, and what compiles is decided as the reference decides it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/tree"
 )
@@ -425,7 +426,7 @@ func (f *frame) addFaults(d *proviso.Decision, rule string, root *tree.Node) {
 				continue
 			}
 			if err := f.failure(af); err != nil {
-				fault.Msg = plainMessage(err.Error())
+				fault.Msg = condition.PlainMessage(err.Error())
 				if strings.Contains(fault.Msg, "cost limit") {
 					fault.Code, fault.Hint = codeRunCost, "bound the lists with maxItems in their schemas, or avoid nesting all and exists"
 				}

@@ -8,6 +8,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 )
@@ -22,7 +23,7 @@ func (c *compiler) settings() {
 		if pk.Timezone.S != "" {
 			loc, err := time.LoadLocation(pk.Timezone.S)
 			if err != nil {
-				c.diag(pk.Timezone.Pos, codeTime, fmt.Sprintf("unknown time zone %q", pk.Timezone.S), "use an IANA name such as Europe/Berlin")
+				c.diag(pk.Timezone.Pos, condition.CodeTime, fmt.Sprintf("unknown time zone %q", pk.Timezone.S), "use an IANA name such as Europe/Berlin")
 				continue
 			}
 			p.loc, p.zone = loc, pk.Timezone.S
@@ -35,7 +36,7 @@ func (c *compiler) settings() {
 		}
 		t, err := schema.ParseTime(pk.Clock.S, p.loc)
 		if err != nil {
-			c.diag(pk.Clock.Pos, codeTime, fmt.Sprintf("clock: %v", err), "write event, or a time such as 2025-03-01T10:00:00Z")
+			c.diag(pk.Clock.Pos, condition.CodeTime, fmt.Sprintf("clock: %v", err), "write event, or a time such as 2025-03-01T10:00:00Z")
 			continue
 		}
 		if p.clock.IsZero() {
@@ -75,6 +76,10 @@ func (c *compiler) tools() {
 	}
 	c.toolNames = sortedKeys(p.tools)
 	p.names = c.toolNames
+	c.space.Tools = make(map[string]*schema.Shape, len(p.tools))
+	for n, t := range p.tools {
+		c.space.Tools[n] = t.args
+	}
 	for _, pk := range p.packs {
 		for n, t := range p.tools {
 			t.read = t.read || t.decl.ReadOnly || pack.MatchAny(pk.Reads, n)
@@ -90,7 +95,7 @@ func (c *compiler) tools() {
 func (c *compiler) keyArguments(k pack.KeyArgs, t *tool) []string {
 	for _, a := range k.Args {
 		if t.args.Fields[a.S] == nil {
-			c.diag(a.Pos, codeUndeclared, fmt.Sprintf("tool %s has no argument %q", t.decl.Name, a.S), proviso.DidYouMean(a.S, t.args.Names))
+			c.diag(a.Pos, condition.CodeUndeclared, fmt.Sprintf("tool %s has no argument %q", t.decl.Name, a.S), proviso.DidYouMean(a.S, t.args.Names))
 		}
 	}
 	return texts(k.Args)

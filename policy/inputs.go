@@ -7,10 +7,11 @@ import (
 	"cel.dev/cel-go/common/operators"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/condition"
 )
 
 // inputs lists the paths that an expression reads, and what it asks of the past, for explanations. What has() asks for is listed where it is present.
-func (u *unit) inputs(x *checked, e ast.Expr, out []input, seen map[string]bool) []input {
+func (u *unit) inputs(x *condition.Checked, e ast.Expr, out []input, seen map[string]bool) []input {
 	add := func(text string, g anyGetter) []input {
 		if seen[text] {
 			return out
@@ -88,7 +89,7 @@ func happened(p Past) state {
 
 // pastText names a question about the past: the function, the tools, and the arguments that calls are told apart by.
 func (u *unit) pastText(internal string, n int) string {
-	q := u.c.p.queries[n]
+	q := u.Queries[n]
 	name := internal[1:]
 	if internal == "@sum" && q.Phase == Reserved {
 		name = "total"

@@ -5,10 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/common/ast"
-
 	"github.com/proviso-dev/proviso"
-	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 )
@@ -41,9 +39,9 @@ func (p *Policy) AsksConsent() bool { return p.consents }
 
 // labels declares what the packs call sources, and collects every label that can be.
 func (c *compiler) labels() {
-	c.known = map[string]bool{}
+	c.space.Labels = map[string]bool{}
 	for _, l := range pack.SessionLabels {
-		c.known[l] = true
+		c.space.Labels[l] = true
 	}
 	owner := map[string]*pack.Pack{}
 	for _, pk := range c.p.packs {
@@ -51,11 +49,11 @@ func (c *compiler) labels() {
 			if o := owner[n]; o != nil && o.Rank != pk.Rank {
 				c.diag(labelPos(pk, n), codeConflict, fmt.Sprintf("label %s belongs to pack %s, which has a higher rank", n, o.Name), "choose another name: an overlay must not widen what a label says")
 			}
-			owner[n], c.known[n] = pk, true
+			owner[n], c.space.Labels[n] = pk, true
 		}
 	}
 	for n, t := range c.p.tools {
-		c.known["tool:"+n] = true
+		c.space.Labels["tool:"+n] = true
 		c.fields("tool:"+n, t.result)
 	}
 	for _, pk := range c.p.packs {
@@ -79,7 +77,7 @@ func labelPos(pk *pack.Pack, name string) proviso.Pos {
 // fields adds the labels of a result's fields; a result without a schema may have any.
 func (c *compiler) fields(at string, s *schema.Shape) {
 	if s == nil || s.Kind == schema.AnyKind || s.Kind == schema.MapKind || s.Open {
-		c.known[at+".*"] = true
+		c.space.Labels[at+".*"] = true
 	}
 	if s == nil {
 		return
@@ -88,14 +86,14 @@ func (c *compiler) fields(at string, s *schema.Shape) {
 		c.fields(at, s.Elem)
 	}
 	for _, n := range s.Names {
-		c.known[at+"."+n] = true
+		c.space.Labels[at+"."+n] = true
 		c.fields(at+"."+n, s.Fields[n].Shape)
 	}
 }
 
 // meant checks one entry of a label: something has to be meant by it.
 func (c *compiler) meant(from pack.Text) {
-	for l := range c.known {
+	for l := range c.space.Labels {
 		if name, ok := strings.CutPrefix(l, "tool:"); from.S == l || ok && pack.Match(from.S, name) {
 			return
 		}
@@ -104,7 +102,7 @@ func (c *compiler) meant(from pack.Text) {
 		return
 	}
 	names := append([]string{pack.LabelUser, pack.LabelSystem}, c.toolNames...)
-	c.diag(from.Pos, codeUndeclared, fmt.Sprintf("no tool, and no field of a result, matches %q", from.S), proviso.DidYouMean(from.S, names))
+	c.diag(from.Pos, condition.CodeUndeclared, fmt.Sprintf("no tool, and no field of a result, matches %q", from.S), proviso.DidYouMean(from.S, names))
 }
 
 func beforeDot(s string) string {
@@ -115,36 +113,4 @@ func beforeDot(s string) string {
 // anyField reports whether a tool whose result may have any field is meant.
 func (c *compiler) anyField(meant func(tool string) bool) bool {
 	return slices.ContainsFunc(c.toolNames, func(n string) bool { return c.p.tools[n].result == nil && meant(n) })
-}
-
-// isLabel reports whether a session can ever have the label.
-func (c *compiler) isLabel(label string) bool {
-	if c.known[label] {
-		return true
-	}
-	for at := label; ; {
-		i := strings.LastIndexByte(at, '.')
-		if i < 0 {
-			return false
-		}
-		if at = at[:i]; c.known[at+".*"] {
-			return true
-		}
-	}
-}
-
-// checkLabels checks every text that is compared with an origin: a misspelt label would never be found, and permit.
-func (u *unit) checkLabels(x *checked) bool {
-	ok := true
-	builtin.OriginLabels(x.ast.Expr(), func(at ast.Expr, label string) {
-		if !u.c.isLabel(label) {
-			names := slices.DeleteFunc(sortedKeys(u.c.known), func(n string) bool { return strings.HasSuffix(n, ".*") })
-			u.c.diag(x.at(at), codeUndeclared, fmt.Sprintf("no source has the label %q", label), proviso.DidYouMean(label, names))
-			ok = false
-		} else if !slices.Contains(u.c.p.traced, label) {
-			u.c.p.traced = append(u.c.p.traced, label)
-			slices.Sort(u.c.p.traced)
-		}
-	})
-	return ok
 }

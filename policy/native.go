@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -29,7 +30,7 @@ type (
 )
 
 // anyGetter compiles a path: a variable, a literal, a field of a path, or a member of a path. It returns nil for anything else.
-func (u *unit) anyGetter(x *checked, e ast.Expr) anyGetter {
+func (u *unit) anyGetter(x *condition.Checked, e ast.Expr) anyGetter {
 	switch e.Kind() {
 	case ast.LiteralKind:
 		v := e.AsLiteral().Value()
@@ -54,7 +55,7 @@ func (u *unit) anyGetter(x *checked, e ast.Expr) anyGetter {
 }
 
 func (u *unit) identGetter(e ast.Expr) anyGetter {
-	if n, ok := slotNumber(e); ok {
+	if n, ok := condition.SlotNumber(e); ok {
 		return func(f *frame) (any, state) {
 			s := f.slot(n)
 			return s.val, s.state
@@ -93,7 +94,7 @@ func (u *unit) identGetter(e ast.Expr) anyGetter {
 	return nil
 }
 
-func (u *unit) fieldGetter(x *checked, operand ast.Expr, name string) anyGetter {
+func (u *unit) fieldGetter(x *condition.Checked, operand ast.Expr, name string) anyGetter {
 	if operand.Kind() == ast.IdentKind && operand.AsIdent() == "args" {
 		return func(f *frame) (any, state) { return field1(f.in.Args, name) }
 	}
@@ -125,9 +126,9 @@ func field1(m map[string]any, name string) (any, state) {
 	return v, known
 }
 
-func (u *unit) memberGetter(x *checked, operand, index ast.Expr) anyGetter {
+func (u *unit) memberGetter(x *condition.Checked, operand, index ast.Expr) anyGetter {
 	g := u.anyGetter(x, operand)
-	t := x.ast.GetType(operand.ID())
+	t := x.AST.GetType(operand.ID())
 	if g == nil || t == nil {
 		return nil
 	}
@@ -194,19 +195,19 @@ func typed[T any](g anyGetter) func(*frame) (T, state) {
 }
 
 // kind is the kind of value that the checker promised. A nullable value promises nothing, and is left to CEL.
-func (u *unit) kind(x *checked, e ast.Expr) types.Kind {
-	t := x.ast.GetType(e.ID())
+func (u *unit) kind(x *condition.Checked, e ast.Expr) types.Kind {
+	t := x.AST.GetType(e.ID())
 	if t == nil || t.Kind() != types.NullTypeKind && t.Kind() != types.StructKind && t.Kind() != types.TimestampKind && t.Kind() != types.DurationKind && t.IsAssignableType(types.NullType) {
 		return types.DynKind
 	}
 	return t.Kind()
 }
 
-func (u *unit) strGetter(x *checked, e ast.Expr) strGetter {
+func (u *unit) strGetter(x *condition.Checked, e ast.Expr) strGetter {
 	if u.kind(x, e) != types.StringKind {
 		return nil
 	}
-	if s, ok := textLiteral(e); ok {
+	if s, ok := condition.TextLiteral(e); ok {
 		return func(*frame) (string, state) { return s, known }
 	}
 	if g := u.anyGetter(x, e); g != nil {
@@ -216,7 +217,7 @@ func (u *unit) strGetter(x *checked, e ast.Expr) strGetter {
 }
 
 // keyGetter gives one part of a fact's key as text.
-func (u *unit) keyGetter(x *checked, e ast.Expr, kind string) strGetter {
+func (u *unit) keyGetter(x *condition.Checked, e ast.Expr, kind string) strGetter {
 	if kind != "integer" {
 		return u.strGetter(x, e)
 	}
@@ -233,7 +234,7 @@ func (u *unit) keyGetter(x *checked, e ast.Expr, kind string) strGetter {
 	}
 }
 
-func (u *unit) intGetter(x *checked, e ast.Expr) intGetter {
+func (u *unit) intGetter(x *condition.Checked, e ast.Expr) intGetter {
 	if u.kind(x, e) != types.IntKind {
 		return nil
 	}
@@ -263,7 +264,7 @@ func (u *unit) intGetter(x *checked, e ast.Expr) intGetter {
 	return nil
 }
 
-func (u *unit) intSum(x *checked, call ast.CallExpr) intGetter {
+func (u *unit) intSum(x *condition.Checked, call ast.CallExpr) intGetter {
 	a, b := u.intGetter(x, call.Args()[0]), u.intGetter(x, call.Args()[1])
 	if a == nil || b == nil {
 		return nil
@@ -288,7 +289,7 @@ func (u *unit) intSum(x *checked, call ast.CallExpr) intGetter {
 	}
 }
 
-func (u *unit) sizeGetter(x *checked, e ast.Expr) intGetter {
+func (u *unit) sizeGetter(x *condition.Checked, e ast.Expr) intGetter {
 	call := e.AsCall()
 	operand := call.Target()
 	if !call.IsMemberFunction() {
@@ -320,7 +321,7 @@ func (u *unit) sizeGetter(x *checked, e ast.Expr) intGetter {
 	}
 }
 
-func (u *unit) dblGetter(x *checked, e ast.Expr) dblGetter {
+func (u *unit) dblGetter(x *condition.Checked, e ast.Expr) dblGetter {
 	if u.kind(x, e) != types.DoubleKind {
 		return nil
 	}
@@ -348,7 +349,7 @@ func (u *unit) dblGetter(x *checked, e ast.Expr) dblGetter {
 	return nil
 }
 
-func (u *unit) dblArithmetic(x *checked, call ast.CallExpr) dblGetter {
+func (u *unit) dblArithmetic(x *condition.Checked, call ast.CallExpr) dblGetter {
 	a, b := u.dblGetter(x, call.Args()[0]), u.dblGetter(x, call.Args()[1])
 	if a == nil || b == nil {
 		return nil
@@ -370,7 +371,7 @@ func (u *unit) dblArithmetic(x *checked, call ast.CallExpr) dblGetter {
 	}
 }
 
-func (u *unit) timeGetter(x *checked, e ast.Expr) timeGetter {
+func (u *unit) timeGetter(x *condition.Checked, e ast.Expr) timeGetter {
 	if u.kind(x, e) != types.TimestampKind {
 		return nil
 	}
@@ -394,7 +395,7 @@ func (u *unit) timeGetter(x *checked, e ast.Expr) timeGetter {
 			}
 			return nil
 		case "timestamp":
-			if s, ok := textLiteral(call.Args()[0]); ok {
+			if s, ok := condition.TextLiteral(call.Args()[0]); ok {
 				if t, err := time.Parse(time.RFC3339, s); err == nil {
 					return func(*frame) (time.Time, state) { return t, known }
 				}
@@ -409,7 +410,7 @@ func (u *unit) timeGetter(x *checked, e ast.Expr) timeGetter {
 }
 
 // timeShift is a time plus or minus a duration.
-func (u *unit) timeShift(x *checked, call ast.CallExpr) timeGetter {
+func (u *unit) timeShift(x *condition.Checked, call ast.CallExpr) timeGetter {
 	t, d := u.timeGetter(x, call.Args()[0]), u.durGetter(x, call.Args()[1])
 	if t == nil || d == nil {
 		return nil
@@ -432,11 +433,11 @@ func (u *unit) timeShift(x *checked, call ast.CallExpr) timeGetter {
 	}
 }
 
-func (u *unit) durGetter(x *checked, e ast.Expr) durGetter {
+func (u *unit) durGetter(x *condition.Checked, e ast.Expr) durGetter {
 	if u.kind(x, e) != types.DurationKind {
 		return nil
 	}
-	if d, ok := durationLiteral(e); ok {
+	if d, ok := condition.DurationLiteral(e); ok {
 		return func(*frame) (time.Duration, state) { return d, known }
 	}
 	if e.Kind() != ast.CallKind {
@@ -476,7 +477,7 @@ func (u *unit) durGetter(x *checked, e ast.Expr) durGetter {
 }
 
 // pastGetter compiles the filter of a history call.
-func (u *unit) pastGetter(x *checked, call ast.CallExpr) (q int, get func(*frame) ([]any, state)) {
+func (u *unit) pastGetter(x *condition.Checked, call ast.CallExpr) (q int, get func(*frame) ([]any, state)) {
 	q = int(call.Args()[1].AsLiteral().Value().(int64))
 	var gs []anyGetter
 	for _, v := range call.Args()[2].AsList().Elements() {
@@ -517,7 +518,7 @@ func setOf(b bool) tree.Set {
 }
 
 // nativeAtom compiles a boolean expression, or returns nil.
-func (u *unit) nativeAtom(x *checked, e ast.Expr) func(*frame) tree.Set {
+func (u *unit) nativeAtom(x *condition.Checked, e ast.Expr) func(*frame) tree.Set {
 	switch e.Kind() {
 	case ast.SelectKind:
 		if e.AsSelect().IsTestOnly() {
@@ -532,7 +533,7 @@ func (u *unit) nativeAtom(x *checked, e ast.Expr) func(*frame) tree.Set {
 	return nil
 }
 
-func (u *unit) boolAtom(x *checked, e ast.Expr) func(*frame) tree.Set {
+func (u *unit) boolAtom(x *condition.Checked, e ast.Expr) func(*frame) tree.Set {
 	g := u.anyGetter(x, e)
 	if g == nil || u.kind(x, e) != types.BoolKind {
 		return nil
@@ -548,7 +549,7 @@ func (u *unit) boolAtom(x *checked, e ast.Expr) func(*frame) tree.Set {
 }
 
 // hasAtom is has(path.field).
-func (u *unit) hasAtom(x *checked, s ast.SelectExpr) func(*frame) tree.Set {
+func (u *unit) hasAtom(x *condition.Checked, s ast.SelectExpr) func(*frame) tree.Set {
 	g := u.anyGetter(x, s.Operand())
 	if g == nil {
 		return nil
@@ -568,7 +569,7 @@ func (u *unit) hasAtom(x *checked, s ast.SelectExpr) func(*frame) tree.Set {
 	}
 }
 
-func (u *unit) callAtom(x *checked, call ast.CallExpr) func(*frame) tree.Set {
+func (u *unit) callAtom(x *condition.Checked, call ast.CallExpr) func(*frame) tree.Set {
 	switch call.FunctionName() {
 	case operators.Equals, operators.Less:
 		return u.comparison(x, call.FunctionName() == operators.Less, call.Args()[0], call.Args()[1])
@@ -605,7 +606,7 @@ func compareAtom[T any](a, b func(*frame) (T, state), test func(T, T) bool) func
 	}
 }
 
-func (u *unit) comparison(x *checked, less bool, a, b ast.Expr) func(*frame) tree.Set {
+func (u *unit) comparison(x *condition.Checked, less bool, a, b ast.Expr) func(*frame) tree.Set {
 	if !less && (isNull(a) || isNull(b)) {
 		return u.nullTest(x, a, b)
 	}
@@ -675,7 +676,7 @@ func isNull(e ast.Expr) bool {
 	return e.Kind() == ast.LiteralKind && e.AsLiteral() == types.NullValue
 }
 
-func (u *unit) nullTest(x *checked, a, b ast.Expr) func(*frame) tree.Set {
+func (u *unit) nullTest(x *condition.Checked, a, b ast.Expr) func(*frame) tree.Set {
 	if isNull(a) {
 		a = b
 	}
@@ -693,7 +694,7 @@ func (u *unit) nullTest(x *checked, a, b ast.Expr) func(*frame) tree.Set {
 }
 
 // membership is x in [literals], x in path.
-func (u *unit) membership(x *checked, e, in ast.Expr) func(*frame) tree.Set {
+func (u *unit) membership(x *condition.Checked, e, in ast.Expr) func(*frame) tree.Set {
 	if u.kind(x, e) != types.StringKind {
 		return nil
 	}
@@ -704,7 +705,7 @@ func (u *unit) membership(x *checked, e, in ast.Expr) func(*frame) tree.Set {
 	if in.Kind() == ast.ListKind {
 		set := map[string]bool{}
 		for _, m := range in.AsList().Elements() {
-			s, ok := textLiteral(m)
+			s, ok := condition.TextLiteral(m)
 			if !ok {
 				return nil
 			}
@@ -718,7 +719,7 @@ func (u *unit) membership(x *checked, e, in ast.Expr) func(*frame) tree.Set {
 			return setOf(set[s])
 		}
 	}
-	t := x.ast.GetType(in.ID())
+	t := x.AST.GetType(in.ID())
 	coll := u.anyGetter(x, in)
 	if coll == nil || t == nil || t.Kind() != types.MapKind && !(t.Kind() == types.ListKind && t.Parameters()[0].Kind() == types.StringKind) {
 		return nil
@@ -746,7 +747,7 @@ func (u *unit) membership(x *checked, e, in ast.Expr) func(*frame) tree.Set {
 }
 
 // textTest is one of the methods of texts with a text argument.
-func (u *unit) textTest(x *checked, call ast.CallExpr) func(*frame) tree.Set {
+func (u *unit) textTest(x *condition.Checked, call ast.CallExpr) func(*frame) tree.Set {
 	if !call.IsMemberFunction() || len(call.Args()) != 1 {
 		return nil
 	}
@@ -762,7 +763,7 @@ func (u *unit) textTest(x *checked, call ast.CallExpr) func(*frame) tree.Set {
 	case "contains":
 		return compareAtom(s, arg, strings.Contains)
 	}
-	pattern, ok := textLiteral(call.Args()[0])
+	pattern, ok := condition.TextLiteral(call.Args()[0])
 	if !ok {
 		return nil
 	}

@@ -1,9 +1,8 @@
-// Package policy loads policy packs, compiles them and decides: the pure heart of Proviso.
+// Package policy compiles policy packs and decides: the pure heart of Proviso.
 //
-// Load reads a pack from a file system and keeps every position. Compile joins packs of different ranks, type-checks every condition against the
-// schemas of tools and facts, and lowers grants and rules to one expression tree per tool and point. Decide evaluates those trees over an Input
-// (an event bound to the policy) and a View (what the session knows) and returns a Decision; Explain tells the state of every rule, and Reference
-// is the slow, obvious evaluation that Decide is compared with for ever.
+// Compile joins packs of different ranks, has every condition checked against the schemas of tools and facts (policy/condition), and lowers grants and
+// rules to one expression tree per tool and point. Decide evaluates those trees over an Input (an event bound to the policy) and a View (what the session
+// knows) and returns a Decision; Explain tells the state of every rule, and Reference is the slow, obvious evaluation that Decide is compared with for ever.
 package policy
 
 import (

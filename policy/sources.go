@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 )
@@ -17,6 +18,7 @@ import (
 // This file compiles facts: their types, where they come from, what spoils them, and which reads can supply them.
 
 func (c *compiler) declareFacts() {
+	c.space.Facts = map[string][]string{}
 	for _, pk := range c.p.packs {
 		for _, f := range pk.Facts {
 			if old, ok := c.factPacks[f.Name.S]; ok {
@@ -43,6 +45,7 @@ func (c *compiler) declareFacts() {
 			}
 			c.p.factIndex[f.Name.S] = cf.index
 			c.p.facts = append(c.p.facts, cf)
+			c.space.Facts[cf.name] = cf.keyNames()
 		}
 	}
 }
@@ -128,22 +131,22 @@ func (c *compiler) source(f *fact, s pack.Source, t *tool, supplies bool) (*sour
 		}
 		vars = append(vars, cel.Variable("result", res), cel.Variable("item", cel.DynType))
 	}
-	u := &unit{c: c, prog: &program{vars: vars, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}}, tool: t.decl.Name}
-	env := u.env()
+	u := c.unit(&program{vars: vars, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}})
+	env := u.Env()
 	out := &source{fact: f, tool: t, shape: f.shape, pos: s.Pos}
 	ok := true
-	compile := func(x *pack.Text, into *cel.Program) *checked {
+	compile := func(x *pack.Text, into *cel.Program) *condition.Checked {
 		if x == nil {
 			return nil
 		}
-		cx, xok := u.expression(*x)
+		cx, xok := u.Check(*x)
 		if !xok {
 			ok = false
 			return nil
 		}
-		prg, err := env.PlanProgram(cx.ast, cel.EvalOptions(cel.OptOptimize))
+		prg, err := env.PlanProgram(cx.AST, cel.EvalOptions(cel.OptOptimize))
 		if err != nil {
-			c.diag(x.Pos, codeConstant, plainMessage(err.Error()), "")
+			c.diag(x.Pos, condition.CodeConstant, condition.PlainMessage(err.Error()), "")
 			ok = false
 			return nil
 		}
@@ -172,7 +175,7 @@ func (c *compiler) source(f *fact, s pack.Source, t *tool, supplies bool) (*sour
 			value = &pack.Text{S: "item", Pos: s.Pos}
 		}
 		if cx := compile(value, &out.value); cx != nil {
-			out.verbatim = isPath(cx.ast.Expr())
+			out.verbatim = isPath(cx.AST.Expr())
 		}
 	}
 	return out, ok
@@ -186,14 +189,14 @@ func isPath(e ast.Expr) bool {
 	return e.Kind() == ast.IdentKind
 }
 
-func (c *compiler) keyType(f *fact, k pack.KeyPart, x pack.Text, cx *checked) {
-	t := cx.ast.GetType(cx.ast.Expr().ID())
+func (c *compiler) keyType(f *fact, k pack.KeyPart, x pack.Text, cx *condition.Checked) {
+	t := cx.AST.GetType(cx.AST.Expr().ID())
 	want := types.StringKind
 	if k.Type == "integer" {
 		want = types.IntKind
 	}
 	if t.Kind() != want && t.Kind() != types.DynKind {
-		c.diag(x.Pos, codeSource, fmt.Sprintf("fact %s: key %s is %s, but the expression is %s", f.name, k.Name.S, k.Type, plainMessage(t.String())), "convert it, or declare another key type")
+		c.diag(x.Pos, codeSource, fmt.Sprintf("fact %s: key %s is %s, but the expression is %s", f.name, k.Name.S, k.Type, condition.PlainMessage(t.String())), "convert it, or declare another key type")
 	}
 }
 

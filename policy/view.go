@@ -5,6 +5,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/builtin"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -80,14 +81,7 @@ type Consent interface {
 }
 
 // Query is a question about the past, taken out of a condition at compile time, so that a session can keep an index for it.
-// Two equal queries of a policy are one.
-type Query struct {
-	Tools  []string      // the tools that the pattern names, sorted
-	Filter []string      // argument names whose values must equal those given, sorted
-	Field  string        // argument to sum; empty where none is summed
-	Phase  proviso.Phase // OK by default; Attempted, Denied, Released (in flight), Failed; or Reserved
-	Within time.Duration // 0: the whole session
-}
+type Query = condition.Query
 
 // Reserved is the phase of budgets: calls released and not failed, so that a call in flight counts before its result is known.
-const Reserved proviso.Phase = "reserved"
+const Reserved = condition.Reserved

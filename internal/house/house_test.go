@@ -17,7 +17,7 @@ const layers = `
 NONE < proviso, nn, engine, train/objective, internal/testkit, docs, examples;
 proviso < document, tree, llm, journal;
 document < retrieve;
-document, tree < policy/pack, policy/schema, policy/builtin < policy;
+document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
 policy < policy/importer, policy/starter, policy/lint, session;
 session < policy/analyze, guard, eval/scorer, world;
 journal < journal/sqlite, journal/postgres;
@@ -36,7 +36,7 @@ everything < console, conformance;   console < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
-const pure = "proviso document tree retrieve policy policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/starter session eval/scorer train/objective"
+const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/starter session eval/scorer train/objective"
 
 func house(t *testing.T) *Module {
 	t.Helper()
