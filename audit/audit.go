@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"sort"
 	"sync"
@@ -36,6 +37,8 @@ type Config struct {
 	Policy *policy.Policy
 	// Paths are files, and folders whose files ending in .json, .jsonl or .ndjson, each perhaps with .gz behind, are read. The content decides the format.
 	Paths []string
+	// Journal returns the records of a file that is a journal, in the order in which they were appended, and nil where the file is none; nil: all files are texts.
+	Journal func(ctx context.Context, path string) iter.Seq2[Stored, error]
 	// Now is the time of the first step of recordings that do not say when they were.
 	Now time.Time
 	// Workers is how many sessions are decided at the same time; 0 means one per processor.
@@ -49,6 +52,15 @@ type Config struct {
 	Traces bool
 	// Progress is called from time to time, never twice at once.
 	Progress func(Progress)
+}
+
+// Stored is a record that a journal keeps.
+type Stored struct {
+	Session string
+	ID      string // of what the record says: an audit is resumed where it is the same
+	Size    int    // of what is kept, in bytes
+	// Read reads the record. It is called once, in another goroutine than the one that yields.
+	Read func() (proviso.Record, error)
 }
 
 // Progress counts what was done so far.
@@ -246,6 +258,16 @@ type recordLine struct {
 	place   int
 	session string
 	text    string
+	read    func() (proviso.Record, error) // in place of the text
+}
+
+// record reads the record.
+func (l *recordLine) record() (rec proviso.Record, err error) {
+	if l.read != nil {
+		return l.read()
+	}
+	err = proviso.DecodeStrict(l.text, &rec)
+	return rec, err
 }
 
 // all reads the files in one goroutine and decides in others.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type DiffConfig struct {
 	Old, New *policy.Policy
 	Paths    []string
+	Journal  func(ctx context.Context, path string) iter.Seq2[Stored, error]
 	Now      time.Time
 	Workers  int
 	MaxBytes int
@@ -112,7 +114,7 @@ func Diff(ctx context.Context, cfg DiffConfig) (*DiffReport, error) {
 	if cfg.Old == nil || cfg.New == nil {
 		return nil, errors.New("diff: two policies are needed; compile them first")
 	}
-	r, files, err := begin(ctx, Config{Policy: cfg.Old, Paths: cfg.Paths, Now: cfg.Now, Workers: cfg.Workers, MaxBytes: cfg.MaxBytes, Progress: cfg.Progress}, newFrame(cfg.New))
+	r, files, err := begin(ctx, Config{Policy: cfg.Old, Paths: cfg.Paths, Journal: cfg.Journal, Now: cfg.Now, Workers: cfg.Workers, MaxBytes: cfg.MaxBytes, Progress: cfg.Progress}, newFrame(cfg.New))
 	if err != nil {
 		return nil, fmt.Errorf("diff: %w", err)
 	}

@@ -142,8 +142,8 @@ func readAny(source string, doc any) (*llm.Conversation, error) {
 // records plays lines of records, each in the session it belongs to.
 func (r *run) records(w work, players map[string]*player) {
 	for _, l := range w.records {
-		var rec proviso.Record
-		if err := proviso.DecodeStrict(l.text, &rec); err != nil {
+		rec, err := l.record()
+		if err != nil {
 			r.note(proviso.Diagnostic{Pos: proviso.Pos{File: w.source, Line: l.line}, Code: CodeUnreadable, Msg: err.Error(), Hint: "the session is audited without this record"})
 			r.spoil(l.session)
 			continue

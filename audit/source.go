@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"sort"
@@ -76,7 +77,13 @@ func (r *run) read(ctx context.Context, files []string) error {
 		r.progress(0)
 		r.mu.Unlock()
 		s := &stream{run: r, ctx: ctx, source: filepath.ToSlash(f), batches: make([]work, len(r.own))}
-		if err := s.file(f); err != nil {
+		read := func() error { return s.file(f) }
+		if r.cfg.Journal != nil {
+			if all := r.cfg.Journal(ctx, f); all != nil {
+				read = func() error { return s.journal(all) }
+			}
+		}
+		if err := read(); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -390,6 +397,30 @@ func (s *stream) value(text string, line int) error {
 		s.note(line, CodeUnreadable, err.Error(), "")
 		return nil
 	}
+	return s.record(recordLine{line: line, session: id, text: text}, len(text))
+}
+
+// journal reads a file that Config.Journal knows how to read.
+func (s *stream) journal(all iter.Seq2[Stored, error]) error {
+	for k, err := range all {
+		if err != nil {
+			return err
+		}
+		s.line++
+		if s.run.surveyed != nil {
+			s.run.surveyed.survey(s.source, s.line, k.Session, k.ID)
+			continue
+		}
+		if err := s.record(recordLine{line: s.line, session: k.Session, read: k.Read}, k.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record hands a record to the worker that has its session.
+func (s *stream) record(l recordLine, size int) error {
+	id := l.session
 	place, known := s.run.sessions[id]
 	if !known {
 		id = strings.Clone(id) // or the whole line would stay with the session
@@ -408,8 +439,9 @@ func (s *stream) value(text string, line int) error {
 	n := int(h.Sum32() % uint32(len(s.batches)))
 	b := &s.batches[n]
 	b.source = s.source
-	b.records = append(b.records, recordLine{line: line, place: place, session: id, text: text})
-	b.bytes += len(text)
+	l.place, l.session = place, id
+	b.records = append(b.records, l)
+	b.bytes += size
 	if b.bytes < batchBytes {
 		return nil
 	}

@@ -181,6 +181,24 @@ func (e *Entry) Record() (proviso.Record, error) {
 	return e.join(h)
 }
 
+// RecordAfter is Record of the link that follows a tip of its session, the zero Tip for the first; see Follows.
+func (e *Entry) RecordAfter(tip Tip) (proviso.Record, error) {
+	if e.Seq > tip.Length+1 {
+		return proviso.Record{}, &ChainError{Finding{Kind: "missing", Session: e.Session, Seq: tip.Length + 1, Msg: fmt.Sprintf("record %d of session %q is missing", tip.Length+1, e.Session)}}
+	}
+	h, err := e.check()
+	switch {
+	case err == nil && e.Seq <= tip.Length:
+		err = e.fault("order", fmt.Sprintf("stands behind record %d: the order was changed", tip.Length))
+	case err == nil && h.Prev != tip.Head:
+		err = e.replaced(h.Prev, tip.Head)
+	}
+	if err != nil {
+		return proviso.Record{}, err
+	}
+	return e.join(h)
+}
+
 // Peek is Record without a look at the hashes: for showing what a log holds, not for relying on it.
 func (e *Entry) Peek() (proviso.Record, error) {
 	var h head

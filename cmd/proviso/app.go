@@ -51,7 +51,7 @@ type commands struct {
 	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
 	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
 	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
-	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint."`
+	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`
 
 	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 

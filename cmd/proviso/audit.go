@@ -14,7 +14,7 @@ import (
 // auditCmd is `proviso audit`.
 type auditCmd struct {
 	packFlag
-	Files  []string `arg:"" name:"file" help:"Files or folders of recorded conversations: OpenAI or Anthropic JSON, JSON lines, Proviso records; gzip is fine."`
+	Files  []string `arg:"" name:"file" help:"Files or folders of recorded conversations: OpenAI or Anthropic JSON, JSON lines, Proviso records, journals; gzip is fine."`
 	Now    string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
 	Traces bool     `help:"Put the records of each session into -o json."`
 	Strict bool     `help:"End with exit code 3 where something is unknown."`
@@ -25,6 +25,8 @@ type auditCmd struct {
 // Help is the long help of the command.
 func (auditCmd) Help() string {
 	return `Decides every step of recorded conversations as if it were live, and prints for each clause whether it was violated, satisfied, dormant, in error or unknown, with the words and calls that show it. Calls that were made before their check are near misses, and rules at the end of a session are obligations.
+
+A journal is named by its file, and read with its chain checked: where a record is not what was written, nothing is printed and the exit code is 4; proviso log verify says more.
 
 With -o html the audit is one page with every transcript, for a browser; redirect it to a file. With --state FILE sessions that are done are not done again.
 
@@ -41,8 +43,8 @@ func (c *auditCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	show := a.progress()
-	rep, err := audit.Run(a.ctx, audit.Config{Policy: o.policy, Paths: c.Files, Now: now, Workers: c.Jobs, Traces: c.Traces || a.output == "html", State: c.State, Progress: show.step})
+	show, logs := a.progress(), &journals{}
+	rep, err := audit.Run(a.ctx, audit.Config{Policy: o.policy, Paths: c.Files, Journal: logs.open, Now: now, Workers: c.Jobs, Traces: c.Traces || a.output == "html", State: c.State, Progress: show.step})
 	show.end()
 	var ds proviso.Diagnostics
 	var state *audit.StateError
@@ -52,6 +54,8 @@ func (c *auditCmd) Run(a *app) error {
 			a.say("stopped; with --state FILE the next run would go on from here")
 		}
 		return stop(exitInterrupted)
+	case logs.broken != nil:
+		return logs.broken
 	case errors.As(err, &state):
 		return &problem{exit: exitInput, code: audit.CodeState, msg: "--state: " + because(state.Err), hint: "name another file, or remove it"}
 	case errors.Is(err, audit.ErrEmpty):

@@ -23,7 +23,7 @@ type diffCmd struct {
 func (diffCmd) Help() string {
 	return `Decides every step of recorded conversations under two packs and prints what changes: first what was denied and would be allowed, by rule and clause, with the call. Steps that a pack cannot decide, because the recording does not show what it asks for, are listed.
 
-The exit code is 1 where a decision changed as --fail-on says (widen: the new pack permits more), 3 where a file could not be read, 2 where there is nothing to compare.`
+The exit code is 1 where a decision changed as --fail-on says (widen: the new pack permits more), 3 where a file could not be read, 4 where a journal is not what was written, 2 where there is nothing to compare.`
 }
 
 // Run compares and prints.
@@ -44,12 +44,14 @@ func (c *diffCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	show := a.progress()
-	r, err := audit.Diff(a.ctx, audit.DiffConfig{Old: old.policy, New: next.policy, Paths: c.On, Now: now, Workers: c.Jobs, Progress: show.step})
+	show, logs := a.progress(), &journals{}
+	r, err := audit.Diff(a.ctx, audit.DiffConfig{Old: old.policy, New: next.policy, Paths: c.On, Journal: logs.open, Now: now, Workers: c.Jobs, Progress: show.step})
 	show.end()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return stop(exitInterrupted)
+	case logs.broken != nil:
+		return logs.broken
 	case errors.Is(err, audit.ErrEmpty):
 		for _, d := range r.Diagnostics {
 			a.say("%s", printable(d.Error()))

@@ -23,6 +23,8 @@ type logCmd struct {
 	Export     logExportCmd     `cmd:"" help:"Write records as JSON lines, redacted if asked to."`
 	Verify     logVerifyCmd     `cmd:"" help:"Find what was edited, cut, put in or reordered."`
 	Checkpoint logCheckpointCmd `cmd:"" help:"Sign the state of the journal, to be kept elsewhere."`
+	Redact     logRedactCmd     `cmd:"" help:"Take the words out of a session's records; decisions and facts stay."`
+	Forget     logForgetCmd     `cmd:"" help:"Delete a session, or all that are older than a moment."`
 }
 
 // storeArg is the journal that a command looks at.

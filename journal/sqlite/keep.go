@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/proviso-dev/proviso/journal"
@@ -61,6 +62,21 @@ func (s *Store) Acts(ctx context.Context) iter.Seq2[journal.SealedAct, error] {
 	}
 }
 
+// Bodies returns how many bodies Redact would take out.
+func (s *Store) Bodies(ctx context.Context, session string, from, to uint64) (n int64, err error) {
+	if err := s.settled(ctx); err != nil {
+		return 0, err
+	}
+	if to == 0 {
+		to = math.MaxInt64
+	}
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM records WHERE session = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL", session, int64(from), int64(to)).Scan(&n)
+	if err != nil {
+		return 0, failure("read", err)
+	}
+	return n, nil
+}
+
 // Redact takes the bodies of the records from to to of a session out of the store, and its snapshots, which hold the same texts; 0 for to means the last record. It returns how many bodies were there.
 // The hashes stay as they are, and an act says what was taken out and why. SQLite overwrites what is deleted; copies of the file are not reached.
 func (s *Store) Redact(ctx context.Context, session string, from, to uint64, reason string) (n int64, err error) {
@@ -108,43 +124,33 @@ func (s *Store) tidy(ctx context.Context) error {
 	}
 }
 
+// Expired yields the sessions whose last record is older than a moment, sorted.
+func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for id, err := range s.Sessions(ctx) {
+			old := err != nil
+			if err == nil {
+				old, err = s.lastBefore(ctx, id, before)
+			}
+			if old && !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // Forget deletes every session whose last record is older than a moment, and returns how many. An act keeps the length and the last hash of each, so that checkpoints which have seen it still hold.
 func (s *Store) Forget(ctx context.Context, before time.Time, reason string) (n int, err error) {
-	for id, err := range s.Sessions(ctx) {
+	for id, err := range s.Expired(ctx, before) {
 		if err != nil {
 			return n, err
 		}
-		old, err := s.lastBefore(ctx, id, before)
-		if err != nil {
-			return n, err
-		}
-		if !old {
-			continue
-		}
-		gone := false
-		err = s.do(ctx, "forget", func(ctx context.Context, w *writer) error {
-			// It may have gone on since it was looked at.
-			tip, err := scanTip(w.last.QueryRowContext(ctx, id))
-			if old, bad := s.lastBefore(ctx, id, before); err != nil || bad != nil || !old {
-				return errors.Join(err, bad)
-			}
-			for _, q := range []string{"DELETE FROM records WHERE session = ?", "DELETE FROM snapshots WHERE session = ?"} {
-				if err := w.exec(ctx, q, id); err != nil {
-					return err
-				}
-			}
-			delete(w.tips, id)
-			gone = true
-			_, err = w.act(ctx, journal.Act{Kind: journal.Forgotten, Session: id, To: tip.Length, Head: tip.Head, Reason: reason})
-			return err
-		})
+		// It may have gone on since it was looked at.
+		gone, err := s.forget(ctx, id, reason, func() (bool, error) { return s.lastBefore(ctx, id, before) })
 		if err != nil {
 			return n, err
 		}
 		if gone {
-			s.write.mu.Lock()
-			delete(s.write.accepted, id)
-			s.write.mu.Unlock()
 			n++
 		}
 	}
@@ -152,6 +158,44 @@ func (s *Store) Forget(ctx context.Context, before time.Time, reason string) (n 
 		return n, s.tidy(ctx)
 	}
 	return n, nil
+}
+
+// ForgetSession is Forget for one session, however young it is. It reports whether the session was there.
+func (s *Store) ForgetSession(ctx context.Context, id, reason string) (bool, error) {
+	gone, err := s.forget(ctx, id, reason, func() (bool, error) { return true, nil })
+	if err == nil && gone {
+		err = s.tidy(ctx)
+	}
+	return gone, err
+}
+
+// forget deletes a session that is there and still to be deleted.
+func (s *Store) forget(ctx context.Context, id, reason string, still func() (bool, error)) (gone bool, err error) {
+	err = s.do(ctx, "forget", func(ctx context.Context, w *writer) error {
+		tip, err := scanTip(w.last.QueryRowContext(ctx, id))
+		if err != nil || tip.Length == 0 {
+			return err
+		}
+		if ok, err := still(); err != nil || !ok {
+			return err
+		}
+		for _, q := range []string{"DELETE FROM records WHERE session = ?", "DELETE FROM snapshots WHERE session = ?"} {
+			if err := w.exec(ctx, q, id); err != nil {
+				return err
+			}
+		}
+		delete(w.tips, id)
+		gone = true
+		_, err = w.act(ctx, journal.Act{Kind: journal.Forgotten, Session: id, To: tip.Length, Head: tip.Head, Reason: reason})
+		return err
+	})
+	if err != nil || !gone {
+		return false, err
+	}
+	s.write.mu.Lock()
+	delete(s.write.accepted, id)
+	s.write.mu.Unlock()
+	return true, nil
 }
 
 // lastBefore reports whether the last record of a session is older than a moment.

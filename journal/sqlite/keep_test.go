@@ -205,3 +205,37 @@ func TestOtherFiles(t *testing.T) {
 	_, err = sqlite.Open(s.Path(), sqlite.Options{})
 	wantError(t, err, dir, "journal: open PATH/j.db: the file is a journal of version 2, this program knows version 1; check the name and its permissions [PV543]")
 }
+
+// What would be taken out is what is taken out, and one session goes without the others.
+func TestForgetSession(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "j.db"))
+	add(t, s, said("a", 1, secret), said("a", 2, secret), said("b", 1, secret))
+	for _, c := range []struct {
+		from, to uint64
+		want     int64
+	}{{1, 0, 2}, {0, 1, 1}, {2, 9, 1}, {3, 0, 0}} {
+		if n, err := s.Bodies(ctx, "a", c.from, c.to); err != nil || n != c.want {
+			t.Errorf("records %d to %d: %d bodies, %v, want %d", c.from, c.to, n, err, c.want)
+		}
+	}
+	for _, want := range []bool{true, false} {
+		if gone, err := s.ForgetSession(ctx, "a", "asked by the customer"); err != nil || gone != want {
+			t.Errorf("%v, %v, want %v", gone, err, want)
+		}
+	}
+	if rep := wantSound(t, s); rep.Records != 1 || rep.Forgotten != 1 {
+		t.Errorf("%+v", rep)
+	}
+	add(t, s, said("a", 1, "again"))
+	wantSound(t, s)
+	var ids []string
+	for id, err := range s.Expired(ctx, said("b", 1, "").Event.Time.Add(time.Hour)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if !slices.Equal(ids, []string{"a", "b"}) {
+		t.Errorf("expired: %v", ids)
+	}
+}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"iter"
 
 	"github.com/proviso-dev/proviso"
@@ -40,27 +39,22 @@ func (s *Store) Read(ctx context.Context, session string, from uint64) iter.Seq2
 			yield(proviso.Record{}, err)
 			return
 		}
-		from := max(from, 1)
-		var prev journal.Hash
-		linked := from == 1
-		for e, err := range s.Chain(ctx, session, from) {
+		at := journal.Tip{Length: max(from, 1) - 1}
+		linked := at.Length == 0
+		for e, err := range s.Chain(ctx, session, at.Length+1) {
 			var r proviso.Record
 			switch {
 			case err != nil:
-			case e.Seq != from:
-				err = &journal.ChainError{Finding: journal.Finding{Kind: "missing", Session: session, Seq: from, Msg: fmt.Sprintf("record %d of session %q is missing", from, session)}}
-			case !linked:
+			case linked || e.Seq != at.Length+1:
+				r, err = e.RecordAfter(at)
+			default:
 				// The link before the first one asked for was not read.
 				r, err = e.Record()
-			default:
-				if err = e.Follows(prev); err == nil {
-					r, err = e.Record()
-				}
 			}
 			if !yield(r, err) || err != nil {
 				return
 			}
-			prev, linked, from = e.Hash, true, from+1
+			at, linked = journal.Tip{Length: e.Seq, Head: e.Hash}, true
 		}
 	}
 }
