@@ -80,6 +80,19 @@ money.sum([]) // 0.0`,
 	Overloads: []Overload{{ID: "proviso_money_sum", In: []*cel.Type{cel.ListType(cel.DynType)}, Out: cel.DoubleType, Eval: sumMoney, Cost: 1000}},
 }
 
+// MoneyTiered computes progressive rates.
+var MoneyTiered = &Func{
+	Name: "money.tiered",
+	Doc: `What an amount comes to at rates that change from tier to tier, as with an income tax or a graded commission: each part of the amount at the rate of the tier that it lies in.
+The first list has the upper ends of the tiers, ascending, the second the rates, one more because the last tier has no end. Computed exactly in decimal and then rounded once to the nearest double.
+An amount below zero and bounds that do not ascend from above zero are errors.
+money.tiered(15000, [10000, 40000], [0.1, 0.2, 0.4]) // 2000.0
+money.tiered(10000, [10000, 40000], [0.1, 0.2, 0.4]) // 1000.0
+money.tiered(0.3, [], [0.1]) // 0.03
+money.tiered(5, [10], [0.1]) // error: one rate more than bounds`,
+	Overloads: []Overload{{ID: "proviso_money_tiered", In: []*cel.Type{cel.DynType, cel.ListType(cel.DynType), cel.ListType(cel.DynType)}, Out: cel.DoubleType, Eval: tieredMoney, Cost: 1000}},
+}
+
 // MoneyTimes multiplies amounts.
 var MoneyTimes = &Func{
 	Name: "money.times",
@@ -174,17 +187,68 @@ func roundMoney(f float64, digits int64) (float64, error) {
 }
 
 func sumMoney(args ...ref.Val) ref.Val {
-	l, ok := args[0].(traits.Lister)
-	if !ok {
-		return types.WrapErr(errType)
+	list, err := amounts(args[0])
+	if err != nil {
+		return types.WrapErr(err)
 	}
 	sum := new(big.Rat)
-	for it := l.Iterator(); it.HasNext() == types.True; {
-		a, err := amount(it.Next())
-		if err != nil {
-			return types.WrapErr(err)
-		}
+	for _, a := range list {
 		sum.Add(sum, a)
 	}
 	return types.Double(nearest(sum))
+}
+
+func tieredMoney(args ...ref.Val) ref.Val {
+	left, err := amount(args[0])
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	bounds, err := amounts(args[1])
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	rates, err := amounts(args[2])
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	if len(rates) != len(bounds)+1 {
+		return types.NewErr("%d rates for %d bounds; there has to be one rate more than bounds", len(rates), len(bounds))
+	}
+	if left.Sign() < 0 {
+		return types.NewErr("an amount below zero lies in no tier")
+	}
+	sum, from := new(big.Rat), new(big.Rat)
+	for i, rate := range rates {
+		part := new(big.Rat).Sub(left, from)
+		if i < len(bounds) {
+			if bounds[i].Cmp(from) <= 0 {
+				return types.NewErr("the bounds do not ascend from above zero")
+			}
+			if width := new(big.Rat).Sub(bounds[i], from); part.Cmp(width) > 0 {
+				part = width
+			}
+			from = bounds[i]
+		}
+		if part.Sign() > 0 {
+			sum.Add(sum, part.Mul(part, rate))
+		}
+	}
+	return types.Double(nearest(sum))
+}
+
+// amounts reads a list of amounts.
+func amounts(v ref.Val) ([]*big.Rat, error) {
+	l, ok := v.(traits.Lister)
+	if !ok {
+		return nil, errType
+	}
+	var out []*big.Rat
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		a, err := amount(it.Next())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
