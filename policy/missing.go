@@ -17,7 +17,8 @@ import (
 // needInfo fills in a decision that several outcomes are possible for.
 func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decision) {
 	b := &missingList{f: f}
-	f.waiting(s, relevant, func(r *guardRule, atoms []int) {
+	f.waiting(s, relevant, func(root *tree.Node, onErr tree.Set, r *guardRule, atoms []int) {
+		b.weigh(root, onErr, atoms)
 		if r == nil {
 			b.waiting(atoms, grantRule, nil)
 			return
@@ -44,12 +45,13 @@ func (f *frame) needInfo(s outcomes, relevant func(int) bool, d *proviso.Decisio
 	}
 }
 
-// waiting visits every grant (r nil) and rule that can still change the outcome, with the open atoms that it waits for, in the order of evidence. The list is good during the visit.
-func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guardRule, atoms []int)) {
+// waiting visits every grant (r nil) and rule that can still change the outcome, with its tree and the open atoms that it waits for, in the order of evidence.
+// The list is good during the visit.
+func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(root *tree.Node, onErr tree.Set, r *guardRule, atoms []int)) {
 	f.eachGrant(func(g *grant) {
 		f.open = tree.Missing(g.root, f.grantErr(), f.atomSet, relevant, f.open[:0])
 		if len(f.open) > 0 && f.grantValues() == tree.Open {
-			visit(nil, f.open)
+			visit(g.root, f.grantErr(), nil, f.open)
 		}
 	})
 	for i := range f.prog.rules {
@@ -59,14 +61,14 @@ func (f *frame) waiting(s outcomes, relevant func(int) bool, visit func(r *guard
 			continue
 		}
 		if f.open = tree.Missing(r.root, f.ruleErr(), f.atomSet, relevant, f.open[:0]); len(f.open) > 0 {
-			visit(r, f.open)
+			visit(r.root, f.ruleErr(), r, f.open)
 		}
 	}
 }
 
 // missingAtoms lists the atoms that a decision waits for.
 func (f *frame) missingAtoms(s outcomes, relevant func(int) bool) (out []int) {
-	f.waiting(s, relevant, func(_ *guardRule, atoms []int) { out = append(out, atoms...) })
+	f.waiting(s, relevant, func(_ *tree.Node, _ tree.Set, _ *guardRule, atoms []int) { out = append(out, atoms...) })
 	return out
 }
 
@@ -94,7 +96,9 @@ func factNames(ms []proviso.Missing) string {
 type missingList struct {
 	f      *frame
 	list   []proviso.Missing
-	bySlot []int // 1 + index in list of the fact of a slot, 0 for none yet
+	gain   []float64 // of the entries of list, in bits: what each is expected to tell about the trees that wait for it
+	bits   []float64 // of the atoms of the tree being visited, in the order of its list
+	bySlot []int     // 1 + index in list of the fact of a slot, 0 for none yet
 	needs  []need
 }
 
@@ -102,6 +106,7 @@ type missingList struct {
 type need struct {
 	slot int
 	m    proviso.Missing
+	gain float64
 }
 
 func (b *missingList) obtainable(n need) bool {
@@ -116,11 +121,31 @@ func (b *missingList) obtainable(n need) bool {
 	return false
 }
 
+// maxWeighed is the largest number of open atoms of one tree that are weighed: each further one can double the work. Beyond it the order of evidence stands.
+const maxWeighed = 8
+
+// weigh works out what each atom that a tree waits for is expected to tell about it.
+func (b *missingList) weigh(root *tree.Node, onErr tree.Set, atoms []int) {
+	b.bits = zeroed(b.bits, len(atoms))
+	if len(atoms) < 2 || len(unique(tree.OpenAtoms(root, onErr, b.f.atomSet, nil))) > maxWeighed {
+		return
+	}
+	for _, q := range tree.Ask(root, onErr, b.f.atomSet, nil) {
+		if i := slices.Index(atoms, q.Atom); i >= 0 {
+			b.bits[i] = q.Gain
+		}
+	}
+}
+
 // waiting adds the atoms that one rule waits for. Questions are put only when no fact is missing for the rule that can be had.
 func (b *missingList) waiting(atoms []int, rule string, clauses []proviso.Clause) {
 	needs := b.needs[:0]
-	for _, i := range atoms {
+	for j, i := range atoms {
+		before := len(needs)
 		needs = b.f.missingFor(i, needs)
+		for k := before; k < len(needs); k++ {
+			needs[k].gain = b.bits[j]
+		}
 	}
 	b.needs = needs
 	facts := false
@@ -137,7 +162,9 @@ func (b *missingList) waiting(atoms []int, rule string, clauses []proviso.Clause
 func (n need) fact() bool { return n.slot >= 0 || n.m.Kind == proviso.MissingFact }
 
 func (b *missingList) add(n need, rule string, clauses []proviso.Clause) {
-	x := b.entry(n)
+	i := b.entry(n)
+	b.gain[i] += n.gain
+	x := &b.list[i]
 	if !slices.Contains(x.Rules, rule) {
 		x.Rules = append(x.Rules, rule)
 	}
@@ -149,25 +176,25 @@ func (b *missingList) add(n need, rule string, clauses []proviso.Clause) {
 }
 
 // entry finds the entry of a need, or makes it.
-func (b *missingList) entry(n need) *proviso.Missing {
+func (b *missingList) entry(n need) int {
 	if n.slot >= 0 {
 		if b.bySlot == nil {
 			b.bySlot = make([]int, len(b.f.prog.slots))
 		}
 		if i := b.bySlot[n.slot]; i > 0 {
-			return &b.list[i-1]
+			return i - 1
 		}
 		n.m = b.f.missingFact(b.f.prog.slots[n.slot].fact, b.f.slot(n.slot).key)
 	}
 	i := slices.IndexFunc(b.list, func(m proviso.Missing) bool { return sameMissing(m, n.m) })
 	if i < 0 {
 		i = len(b.list)
-		b.list = append(b.list, n.m)
+		b.list, b.gain = append(b.list, n.m), append(b.gain, 0)
 	}
 	if n.slot >= 0 {
 		b.bySlot[n.slot] = i + 1
 	}
-	return &b.list[i]
+	return i
 }
 
 func sameMissing(a, b proviso.Missing) bool {
@@ -187,21 +214,25 @@ func hasClause(cs []proviso.Clause, id string) bool {
 
 var missingRank = map[proviso.MissingKind]int{proviso.MissingFact: 0, proviso.MissingQuestion: 1, proviso.MissingConfirmation: 2}
 
-// ordered puts facts before questions before the confirmation, and asks the user to confirm only when nothing else is missing:
-// a call that may still be denied should not be confirmed first.
+// ordered puts facts before questions before the confirmation; among its kind what can be had first, then what is expected to tell most, then the order of evidence.
+// It asks the user to confirm only when nothing else is missing: a call that may still be denied should not be confirmed first.
 func (b *missingList) ordered() []proviso.Missing {
-	slices.SortStableFunc(b.list, func(x, y proviso.Missing) int {
-		if c := cmp.Compare(missingRank[x.Kind], missingRank[y.Kind]); c != 0 {
-			return c
-		}
-		return cmp.Compare(min(len(y.Suppliers), 1), min(len(x.Suppliers), 1))
-	})
-	for i, m := range b.list {
-		if m.Kind == proviso.MissingConfirmation && i > 0 && obtainable(b.list[:i]) {
-			return b.list[:i]
-		}
+	order := make([]int, len(b.list))
+	for i := range order {
+		order[i] = i
 	}
-	return b.list
+	slices.SortStableFunc(order, func(i, j int) int {
+		x, y := &b.list[i], &b.list[j]
+		return cmp.Or(cmp.Compare(missingRank[x.Kind], missingRank[y.Kind]), cmp.Compare(min(len(y.Suppliers), 1), min(len(x.Suppliers), 1)), cmp.Compare(b.gain[j], b.gain[i]))
+	})
+	out := make([]proviso.Missing, 0, len(order))
+	for _, i := range order {
+		if b.list[i].Kind == proviso.MissingConfirmation && len(out) > 0 && obtainable(out) {
+			break
+		}
+		out = append(out, b.list[i])
+	}
+	return out
 }
 
 // missingFor adds what would close one open atom.
@@ -213,7 +244,7 @@ func (f *frame) missingFor(i int, out []need) []need {
 	}
 	for _, m := range f.misses {
 		if m.atom == i {
-			out = append(out, need{-1, f.missingFact(m.fact, m.key)})
+			out = append(out, need{slot: -1, m: f.missingFact(m.fact, m.key)})
 		}
 	}
 	if len(out) > before {
@@ -226,10 +257,10 @@ func (f *frame) missingFor(i int, out []need) []need {
 				m.Key = append(m.Key, proviso.Value{Path: in.text, Val: v})
 			}
 		}
-		return append(out, need{-1, m})
+		return append(out, need{slot: -1, m: m})
 	}
 	if a.confirm {
-		out = append(out, need{-1, proviso.Missing{Kind: proviso.MissingConfirmation, Question: f.in.Hash, Ask: f.pol.proposal(f.in)}})
+		out = append(out, need{slot: -1, m: proviso.Missing{Kind: proviso.MissingConfirmation, Question: f.in.Hash, Ask: f.pol.proposal(f.in)}})
 	}
 	return out
 }
