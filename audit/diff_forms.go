@@ -2,12 +2,12 @@ package audit
 
 import (
 	"bytes"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 )
 
 // DiffForm prints a comparison in one form. Render writes nothing but that form, and its error is that of the writer.
@@ -66,7 +66,7 @@ func (f *Flip) rule() string {
 }
 
 func (f *Flip) sentence() string {
-	return fmt.Sprintf("%s in session %s at %s: %s", f.change(), f.Session, f.where(), oneLine(f.Quote))
+	return fmt.Sprintf("%s in session %s at %s: %s", f.change(), f.Session, f.where(), form.Line(f.Quote))
 }
 
 // lines tells both sides, a line each, and what decided.
@@ -115,16 +115,16 @@ func diffPretty(w io.Writer, r *DiffReport) error {
 	var b bytes.Buffer
 	for i := range r.Flips {
 		f := &r.Flips[i]
-		fmt.Fprintln(&b, clip(oneLine(strings.ToUpper(f.change())+"  session "+f.Session+"  "+f.Source), columns))
-		fmt.Fprintln(&b, wrap(f.where(), "    ", columns))
-		fmt.Fprintln(&b, wrap(oneLine(f.Quote), "      > ", columns))
+		fmt.Fprintln(&b, form.Clip(form.Line(strings.ToUpper(f.change())+"  session "+f.Session+"  "+f.Source), columns))
+		fmt.Fprintln(&b, form.Wrap(f.where(), "    ", columns))
+		fmt.Fprintln(&b, form.Wrap(form.Line(f.Quote), "      > ", columns))
 		for _, l := range f.lines() {
-			fmt.Fprintln(&b, wrap(oneLine(l), "    "+l[:len(l)-len(strings.TrimLeft(l, " "))], columns))
+			fmt.Fprintln(&b, form.Wrap(form.Line(l), "    "+l[:len(l)-len(strings.TrimLeft(l, " "))], columns))
 		}
 		fmt.Fprintln(&b)
 	}
 	for i := range r.Lacking {
-		fmt.Fprintln(&b, wrap(oneLine(r.Lacking[i].sentence()), "", columns))
+		fmt.Fprintln(&b, form.Wrap(form.Line(r.Lacking[i].sentence()), "", columns))
 	}
 	if len(r.Lacking) > 0 {
 		fmt.Fprintln(&b)
@@ -133,16 +133,16 @@ func diffPretty(w io.Writer, r *DiffReport) error {
 		width := columns - 44
 		fmt.Fprintf(&b, "%-*s%14s%10s%10s%10s\n", width, "rule", "deny → allow", "widened", "narrowed", "edited")
 		for _, c := range r.Rules {
-			name := clip(c.Rule, width-1)
+			name := form.Clip(c.Rule, width-1)
 			fmt.Fprintf(&b, "%s%s%14s%10s%10s%10s\n", name, strings.Repeat(" ", width-len([]rune(name))), count(c.Opened), count(c.Widened), count(c.Narrowed), count(c.Edited))
 		}
 		fmt.Fprintln(&b)
 	}
 	for _, d := range r.Diagnostics {
-		fmt.Fprintln(&b, wrap(oneLine(d.Error()), "", columns))
+		fmt.Fprintln(&b, form.Wrap(form.Line(d.Error()), "", columns))
 	}
 	t := &r.Totals
-	fmt.Fprintf(&b, "%s, %s, %s, %s\n%s\n", plural(t.Sessions, "session"), plural(t.Events, "event"), plural(t.Calls, "call"), plural(t.Files, "file"), t.sentence())
+	fmt.Fprintf(&b, "%s, %s, %s, %s\n%s\n", form.Plural(t.Sessions, "session"), form.Plural(t.Events, "event"), form.Plural(t.Calls, "call"), form.Plural(t.Files, "file"), t.sentence())
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -150,7 +150,7 @@ func diffPretty(w io.Writer, r *DiffReport) error {
 func diffMarkdown(w io.Writer, r *DiffReport) error {
 	var b bytes.Buffer
 	t := &r.Totals
-	fmt.Fprintf(&b, "## Policy diff\n\n%s with %s: %s.\n", plural(t.Sessions, "session"), plural(t.Events, "event"), t.sentence())
+	fmt.Fprintf(&b, "## Policy diff\n\n%s with %s: %s.\n", form.Plural(t.Sessions, "session"), form.Plural(t.Events, "event"), t.sentence())
 	if len(r.Rules) > 0 {
 		fmt.Fprint(&b, "\n| rule | clauses | deny → allow | widened | narrowed | edited |\n|---|---|--:|--:|--:|--:|\n")
 		for _, c := range r.Rules {
@@ -159,16 +159,16 @@ func diffMarkdown(w io.Writer, r *DiffReport) error {
 	}
 	for i := range r.Flips {
 		f := &r.Flips[i]
-		fmt.Fprintf(&b, "\n- **%s** in session %s (%s), %s\n\n  %s\n", f.change(), code(f.Session), code(f.Source), f.where(), code(oneLine(f.Quote)))
+		fmt.Fprintf(&b, "\n- **%s** in session %s (%s), %s\n\n  %s\n", f.change(), form.Code(f.Session), form.Code(f.Source), f.where(), form.Code(form.Line(f.Quote)))
 		for _, l := range f.lines() {
-			fmt.Fprintf(&b, "  - %s\n", code(oneLine(strings.TrimSpace(l))))
+			fmt.Fprintf(&b, "  - %s\n", form.Code(form.Line(strings.TrimSpace(l))))
 		}
 	}
 	for i := range r.Lacking {
-		fmt.Fprintf(&b, "\n- %s\n", code(oneLine(r.Lacking[i].sentence())))
+		fmt.Fprintf(&b, "\n- %s\n", form.Code(form.Line(r.Lacking[i].sentence())))
 	}
 	for _, d := range r.Diagnostics {
-		fmt.Fprintf(&b, "\n- %s\n", code(oneLine(d.Error())))
+		fmt.Fprintf(&b, "\n- %s\n", form.Code(form.Line(d.Error())))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -179,7 +179,7 @@ func cell(s string) string {
 	if s == "" {
 		return ""
 	}
-	return strings.ReplaceAll(code(oneLine(s)), "|", `\|`)
+	return strings.ReplaceAll(form.Code(form.Line(s)), "|", `\|`)
 }
 
 func diffJSON(w io.Writer, r *DiffReport) error {
@@ -205,56 +205,42 @@ func diffLines(w io.Writer, r *DiffReport) error {
 }
 
 func diffJUnit(w io.Writer, r *DiffReport) error {
-	suite := junitSuite{Name: "policy diff"}
+	suite := form.JUnitSuite{Name: "policy diff"}
 	for i := range r.Flips {
 		f := &r.Flips[i]
-		suite.Cases = append(suite.Cases, junitCase{Class: f.Source, Name: fmt.Sprintf("%s event %d %s", f.Session, f.Seq, f.rule()), Failure: &junitText{Message: f.sentence(), Text: strings.Join(f.lines(), "\n")}})
+		suite.Add(form.JUnitCase{Class: f.Source, Name: fmt.Sprintf("%s event %d %s", f.Session, f.Seq, f.rule()), Failure: &form.JUnitText{Message: f.sentence(), Text: strings.Join(f.lines(), "\n")}})
 	}
-	suite.Failures = len(suite.Cases)
 	if len(suite.Cases) == 0 {
-		suite.Cases = append(suite.Cases, junitCase{Class: "policy diff", Name: "no decision changed"})
+		suite.Add(form.JUnitCase{Class: "policy diff", Name: "no decision changed"})
 	}
-	suite.Tests = len(suite.Cases)
-	return writeXML(w, junitSuites{Name: "proviso diff", Tests: suite.Tests, Failures: suite.Failures, Suites: []junitSuite{suite}})
-}
-
-// writeXML writes a document with its header.
-func writeXML(w io.Writer, v any) error {
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	out := &form.JUnit{Name: "proviso diff"}
+	out.Add(suite)
+	return out.Write(w)
 }
 
 // flipLevels maps a direction to what code scanning and annotations call it.
 var flipLevels = map[Direction]struct{ sarif, github string }{Widened: {"error", "error"}, Narrowed: {"warning", "warning"}, Reworded: {"note", "notice"}}
 
 func diffSARIF(w io.Writer, r *DiffReport) error {
-	rules, results := []sarifRule{}, []sarifResult{}
+	var log form.SARIF
 	for _, c := range r.Rules {
 		text := "Decisions that rule " + c.Rule + " changed."
 		if len(c.Clauses) > 0 && c.Clauses[0].Text != "" {
 			text = c.Clauses[0].Text
 		}
-		rules = append(rules, sarifRule{c.Rule, sarifText{text}})
+		log.Rules = append(log.Rules, form.SARIFRule{ID: c.Rule, Text: &form.SARIFText{Text: text}})
 	}
 	for i := range r.Flips {
 		f := &r.Flips[i]
-		results = append(results, sarifResult{f.rule(), flipLevels[f.Direction].sarif, sarifText{f.sentence() + "\n" + strings.Join(f.lines(), "\n")}, sarifAt(f.Session, f.Source, f.Line)})
+		log.Results = append(log.Results, sarifResult(f.rule(), flipLevels[f.Direction].sarif, f.sentence()+"\n"+strings.Join(f.lines(), "\n"), f.Session, f.Source, f.Line))
 	}
-	return writeSARIF(w, rules, results)
+	return log.Write(w)
 }
 
 func diffGitHub(w io.Writer, r *DiffReport) error {
 	for i := range r.Flips {
 		f := &r.Flips[i]
-		if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,title=%s::%s\n", flipLevels[f.Direction].github, githubProperty.Replace(f.Source), max(1, f.Line), githubProperty.Replace(f.rule()), githubData.Replace(f.sentence()+"\n"+strings.Join(f.lines(), "\n"))); err != nil {
+		if err := (form.Annotation{Level: flipLevels[f.Direction].github, Title: f.rule(), File: f.Source, Line: max(1, f.Line), Text: f.sentence() + "\n" + strings.Join(f.lines(), "\n")}).Write(w); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,10 @@
 package audit
 
 import (
-	"fmt"
 	"io"
-	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 )
 
 // GitHub is workflow commands, which GitHub Actions shows as annotations.
@@ -18,28 +17,21 @@ var GitHub = &Renderer{
 // githubCommands maps a status to the command that annotates it.
 var githubCommands = map[proviso.Status]string{proviso.Violated: "error", proviso.Errored: "warning", proviso.Undetermined: "notice"}
 
-var (
-	githubData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	githubProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-)
-
 func renderGitHub(w io.Writer, r *Report) error {
 	err := findings(r, func(s *Session, v *proviso.Verdict, e *proviso.Evidence) error {
-		_, err := fmt.Fprintf(w, "::%s file=%s,line=%d,title=%s::%s\n", githubCommands[v.Status], githubProperty.Replace(s.Source), max(1, s.Line), githubProperty.Replace(v.Clause.ID), githubData.Replace(statement(s, v, e)+"\n"+v.Clause.Text))
-		return err
+		return form.Annotation{Level: githubCommands[v.Status], Title: v.Clause.ID, File: s.Source, Line: max(1, s.Line), Text: statement(s, v, e) + "\n" + v.Clause.Text}.Write(w)
 	})
 	if err != nil {
 		return err
 	}
 	err = misses(r, func(s *Session, m *NearMiss) error {
-		_, err := fmt.Fprintf(w, "::notice file=%s,line=%d,title=%s::%s\n", githubProperty.Replace(s.Source), max(1, s.Line), m.label(), githubData.Replace("session "+s.Session+", "+m.text()))
-		return err
+		return form.Annotation{Level: "notice", Title: m.label(), File: s.Source, Line: max(1, s.Line), Text: "session " + s.Session + ", " + m.text()}.Write(w)
 	})
 	if err != nil {
 		return err
 	}
 	for _, d := range r.Diagnostics {
-		if _, err := fmt.Fprintf(w, "::error file=%s,line=%d,title=%s::%s\n", githubProperty.Replace(d.Pos.File), max(1, d.Pos.Line), d.Code, githubData.Replace(d.Error())); err != nil {
+		if err := (form.Annotation{Level: "error", Title: d.Code, File: d.Pos.File, Line: max(1, d.Pos.Line), Text: d.Error()}).Write(w); err != nil {
 			return err
 		}
 	}

@@ -1,16 +1,15 @@
 package audit
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 )
 
 // HTML is one page that works from a disk without a network: a matrix of sessions and clauses, and each session with its transcript, the quotes marked.
@@ -27,29 +26,14 @@ const MaxPage = 500
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("").Parse(pageText))
-
-type tile struct {
-	Name, Class string
-	Count       int
-}
-
-type bar struct {
-	Label string
-	Parts []barPart
-}
-
-type barPart struct {
-	Class    string
-	X, Width float64
-}
+var page = form.NewPage(pageText)
 
 // glyphs shows a status without colour.
 var glyphs = map[proviso.Status]string{proviso.Violated: "✕", proviso.Errored: "!", proviso.Undetermined: "?", proviso.Satisfied: "✓", proviso.Dormant: "·"}
 
 type pageClause struct {
 	ID, Text                                      string
-	Bar                                           bar
+	Bar                                           form.Bar
 	Violated, Errors, Unknown, Satisfied, Dormant string
 	Near                                          string
 }
@@ -99,7 +83,7 @@ type passage struct{ Text, Class string }
 func renderHTML(w io.Writer, r *Report) error {
 	data := struct {
 		Title, Policy, Status string
-		Tiles                 []tile
+		Tiles                 []form.Tile
 		Clauses               []pageClause
 		Uncited               []proviso.Clause
 		Kinds                 []string
@@ -108,7 +92,7 @@ func renderHTML(w io.Writer, r *Report) error {
 		Diagnostics           []string
 	}{Title: "Proviso audit", Policy: r.Policy, Status: r.Status().String(), Uncited: r.Uncited, Kinds: []string{"violated", "error", "unknown", "near", "satisfied", "dormant"}}
 	t := r.Totals
-	data.Tiles = []tile{{"sessions", "", t.Sessions}, {"events", "", t.Events}, {"violated", "violated", t.Violated}, {"in error", "error", t.Errors}, {"unknown", "unknown", t.Unknown}, {"satisfied", "satisfied", t.Satisfied}, {"dormant", "dormant", t.Dormant}, {"near misses", "near", t.NearMisses}, {"obligations not met", "violated", t.Missed}}
+	data.Tiles = []form.Tile{{Name: "sessions", Class: "", Count: t.Sessions}, {Name: "events", Class: "", Count: t.Events}, {Name: "violated", Class: "violated", Count: t.Violated}, {Name: "in error", Class: "error", Count: t.Errors}, {Name: "unknown", Class: "unknown", Count: t.Unknown}, {Name: "satisfied", Class: "satisfied", Count: t.Satisfied}, {Name: "dormant", Class: "dormant", Count: t.Dormant}, {Name: "near misses", Class: "near", Count: t.NearMisses}, {Name: "obligations not met", Class: "violated", Count: t.Missed}}
 	for _, c := range r.Clauses {
 		data.Clauses = append(data.Clauses, pageClause{ID: c.Clause.ID, Text: c.Clause.Text, Bar: barOf(c.Counts), Violated: count(c.Violated), Errors: count(c.Errors), Unknown: count(c.Unknown), Satisfied: count(c.Satisfied), Dormant: count(c.Dormant), Near: count(c.NearMisses)})
 	}
@@ -122,44 +106,14 @@ func renderHTML(w io.Writer, r *Report) error {
 		data.Sessions = append(data.Sessions, pageOf(&r.Sessions[i], fmt.Sprintf("s%d", i+1), r.Clauses))
 	}
 	for _, d := range r.Diagnostics {
-		data.Diagnostics = append(data.Diagnostics, oneLine(d.Error()))
+		data.Diagnostics = append(data.Diagnostics, form.Line(d.Error()))
 	}
-	return writePage(w, "audit", data)
+	return page.Write(w, "audit", data)
 }
 
-// writePage writes nothing where the page cannot be made.
-func writePage(w io.Writer, name string, data any) error {
-	var b bytes.Buffer
-	if err := page.ExecuteTemplate(&b, name, data); err != nil {
-		return err
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
-func barOf(c Counts) bar {
-	parts := []struct {
-		class string
-		n     int
-	}{{"violated", c.Violated}, {"error", c.Errors}, {"unknown", c.Unknown}, {"satisfied", c.Satisfied}, {"dormant", c.Dormant}}
-	all := 0
-	for _, p := range parts {
-		all += p.n
-	}
-	var b bar
-	var label []string
-	x := 0.0
-	for _, p := range parts {
-		if p.n == 0 {
-			continue
-		}
-		width := 100 * float64(p.n) / float64(all)
-		b.Parts = append(b.Parts, barPart{p.class, x, width})
-		x += width
-		label = append(label, fmt.Sprintf("%d %s", p.n, p.class))
-	}
-	b.Label = strings.Join(label, ", ")
-	return b
+func barOf(c Counts) form.Bar {
+	return form.NewBar(form.Tile{Name: "violated", Class: "violated", Count: c.Violated}, form.Tile{Name: "error", Class: "error", Count: c.Errors},
+		form.Tile{Name: "unknown", Class: "unknown", Count: c.Unknown}, form.Tile{Name: "satisfied", Class: "satisfied", Count: c.Satisfied}, form.Tile{Name: "dormant", Class: "dormant", Count: c.Dormant})
 }
 
 func pageOf(s *Session, id string, clauses []ClauseTotal) pageSession {
@@ -209,7 +163,7 @@ func pageOf(s *Session, id string, clauses []ClauseTotal) pageSession {
 		p.Duties = append(p.Duties, pageDuty{o.Status.String(), o.Rule})
 	}
 	for _, d := range s.Notes {
-		p.Notes = append(p.Notes, oneLine(d.Error()))
+		p.Notes = append(p.Notes, form.Line(d.Error()))
 	}
 	if s.Trace != nil {
 		for i := range s.Trace.Records {
@@ -325,14 +279,14 @@ func diffHTML(w io.Writer, r *DiffReport) error {
 	t := r.Totals
 	data := struct {
 		Title, Old, New string
-		Tiles           []tile
+		Tiles           []form.Tile
 		Rules           []RuleFlips
 		Kinds           []string
 		Flips           []pageFlip
 		Lacking         []string
 		Diagnostics     []string
 	}{Title: "Proviso diff", Old: r.Old, New: r.New, Rules: r.Rules, Kinds: []string{"widened", "narrowed", "edited"}}
-	data.Tiles = []tile{{"sessions", "", t.Sessions}, {"events", "", t.Events}, {"deny → allow", "widened", t.Opened}, {"widened", "widened", t.Widened}, {"narrowed", "narrowed", t.Narrowed}, {"edited", "edited", t.Edited}, {"lack inputs", "unknown", t.Lacking}}
+	data.Tiles = []form.Tile{{Name: "sessions", Class: "", Count: t.Sessions}, {Name: "events", Class: "", Count: t.Events}, {Name: "deny → allow", Class: "widened", Count: t.Opened}, {Name: "widened", Class: "widened", Count: t.Widened}, {Name: "narrowed", Class: "narrowed", Count: t.Narrowed}, {Name: "edited", Class: "edited", Count: t.Edited}, {Name: "lack inputs", Class: "unknown", Count: t.Lacking}}
 	for i := range r.Flips[:min(len(r.Flips), MaxPage)] {
 		f := &r.Flips[i]
 		clauses := slices.Clone(f.Old.Clauses)
@@ -342,10 +296,10 @@ func diffHTML(w io.Writer, r *DiffReport) error {
 		data.Flips = append(data.Flips, pageFlip{string(f.Direction), f.change(), f.where(), f.Session, f.Source, f.Quote, clauses, f.lines()})
 	}
 	for i := range r.Lacking[:min(len(r.Lacking), MaxPage)] {
-		data.Lacking = append(data.Lacking, oneLine(r.Lacking[i].sentence()))
+		data.Lacking = append(data.Lacking, form.Line(r.Lacking[i].sentence()))
 	}
 	for _, d := range r.Diagnostics {
-		data.Diagnostics = append(data.Diagnostics, oneLine(d.Error()))
+		data.Diagnostics = append(data.Diagnostics, form.Line(d.Error()))
 	}
-	return writePage(w, "diff", data)
+	return page.Write(w, "diff", data)
 }

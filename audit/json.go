@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/json"
 	"io"
 
 	"github.com/proviso-dev/proviso"
@@ -54,12 +53,4 @@ func renderJSONLines(w io.Writer, r *Report) error {
 		}
 	}
 	return nil
-}
-
-// writeIndented writes a format that people read as well.
-func writeIndented(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 )
 
 // Pretty is for a terminal of 80 columns.
@@ -25,16 +26,16 @@ func renderPretty(w io.Writer, r *Report) error {
 	}
 	prettyTable(&b, r)
 	for _, d := range r.Diagnostics {
-		fmt.Fprintln(&b, wrap(oneLine(d.Error()), "", columns))
+		fmt.Fprintln(&b, form.Wrap(form.Line(d.Error()), "", columns))
 	}
 	t := r.Totals
-	fmt.Fprintf(&b, "%s, %s, %s, %s\n", plural(t.Sessions, "session"), plural(t.Events, "event"), plural(t.Calls, "call"), plural(t.Files, "file"))
+	fmt.Fprintf(&b, "%s, %s, %s, %s\n", form.Plural(t.Sessions, "session"), form.Plural(t.Events, "event"), form.Plural(t.Calls, "call"), form.Plural(t.Files, "file"))
 	if more := t.beside(); more != "" {
 		fmt.Fprintln(&b, more)
 	}
 	fmt.Fprintf(&b, "%d violated, %d error, %d unknown, %d satisfied, %d dormant\n", t.Violated, t.Errors, t.Unknown, t.Satisfied, t.Dormant)
 	if n := len(r.Uncited); n > 0 {
-		fmt.Fprintf(&b, "%s of the policy cited by no rule: nothing is said about them\n", plural(n, "clause"))
+		fmt.Fprintf(&b, "%s of the policy cited by no rule: nothing is said about them\n", form.Plural(n, "clause"))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -48,7 +49,7 @@ func prettySession(b *bytes.Buffer, s *Session) {
 	if s.Line > 1 {
 		where = fmt.Sprintf("%s:%d", s.Source, s.Line)
 	}
-	fmt.Fprintln(b, clip(oneLine("session "+s.Session+"  "+where), columns))
+	fmt.Fprintln(b, form.Clip(form.Line("session "+s.Session+"  "+where), columns))
 	for _, list := range []struct {
 		would    string
 		verdicts []proviso.Verdict
@@ -61,29 +62,29 @@ func prettySession(b *bytes.Buffer, s *Session) {
 	}
 	for j := range s.NearMisses {
 		m := &s.NearMisses[j]
-		fmt.Fprintf(b, "  %s  %s\n", m.label(), clip(strings.Join(ids(m.Clauses), ", "), 60))
-		fmt.Fprintln(b, wrap(m.text(), "    ", columns))
-		fmt.Fprintln(b, wrap(oneLine(m.Quote), "      > ", columns))
+		fmt.Fprintf(b, "  %s  %s\n", m.label(), form.Clip(strings.Join(ids(m.Clauses), ", "), 60))
+		fmt.Fprintln(b, form.Wrap(m.text(), "    ", columns))
+		fmt.Fprintln(b, form.Wrap(form.Line(m.Quote), "      > ", columns))
 	}
 	for _, d := range s.Notes {
-		fmt.Fprintln(b, wrap(oneLine(d.Severity.String()+": "+d.Error()), "  ", columns))
+		fmt.Fprintln(b, form.Wrap(form.Line(d.Severity.String()+": "+d.Error()), "  ", columns))
 	}
 	fmt.Fprintln(b)
 }
 
 func prettyVerdict(b *bytes.Buffer, would string, v *proviso.Verdict) {
-	fmt.Fprintf(b, "  %s%s  %s\n", would, v.Status, clip(v.Clause.ID, 50))
+	fmt.Fprintf(b, "  %s%s  %s\n", would, v.Status, form.Clip(v.Clause.ID, 50))
 	if v.Clause.Text != "" {
-		fmt.Fprintln(b, wrap(v.Clause.Text, "    | ", columns))
+		fmt.Fprintln(b, form.Wrap(v.Clause.Text, "    | ", columns))
 	}
 	for k := range v.Evidence {
 		e := &v.Evidence[k]
-		fmt.Fprintln(b, wrap(place(e)+", rule "+e.Rule, "    ", columns))
+		fmt.Fprintln(b, form.Wrap(place(e)+", rule "+e.Rule, "    ", columns))
 		if e.Quote != "" {
-			fmt.Fprintln(b, wrap(oneLine(e.Quote), "      > ", columns))
+			fmt.Fprintln(b, form.Wrap(form.Line(e.Quote), "      > ", columns))
 		}
 		for _, line := range because(e) {
-			fmt.Fprintln(b, wrap(oneLine(line), "      ", columns))
+			fmt.Fprintln(b, form.Wrap(form.Line(line), "      ", columns))
 		}
 	}
 }
@@ -96,7 +97,7 @@ func prettyTable(b *bytes.Buffer, r *Report) {
 	width := columns - 45
 	fmt.Fprintf(b, "%-*s"+numbers, width, "clause", "violated", "error", "unknown", "satisfied", "dormant")
 	for _, c := range r.Clauses {
-		id := clip(c.Clause.ID, width-1)
+		id := form.Clip(c.Clause.ID, width-1)
 		pad := strings.Repeat(" ", width-len([]rune(id)))
 		fmt.Fprintf(b, "%s%s"+numbers, id, pad, count(c.Violated), count(c.Errors), count(c.Unknown), count(c.Satisfied), count(c.Dormant))
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -335,7 +336,7 @@ func Describe(d *proviso.Decision) string {
 			out = append(out, "error "+f.String())
 		}
 	}
-	return oneLine(strings.Join(out, "; "))
+	return form.Line(strings.Join(out, "; "))
 }
 
 func describeMissing(m proviso.Missing) string {

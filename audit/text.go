@@ -3,9 +3,9 @@ package audit
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/form"
 )
 
 // place says where in a session a piece of evidence stands.
@@ -79,66 +79,7 @@ func (m *NearMiss) text() string {
 
 // statement tells a finding in one sentence.
 func statement(s *Session, v *proviso.Verdict, e *proviso.Evidence) string {
-	return fmt.Sprintf("%s in session %s at %s: %s", v.Status, s.Session, place(e), oneLine(e.Quote))
-}
-
-// oneLine shows control characters of recorded text, so that it cannot move the cursor of a terminal or break a line-based format.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
-
-// wrap breaks text at spaces into lines of at most width characters, each behind the indent; words longer than a line are cut.
-func wrap(text, indent string, width int) string {
-	var b strings.Builder
-	room := width - utf8.RuneCountInString(indent)
-	col := 0
-	for _, w := range strings.Fields(text) {
-		for {
-			n := utf8.RuneCountInString(w)
-			if col > 0 && col+1+n > room {
-				b.WriteByte('\n')
-				col = 0
-			}
-			if col == 0 {
-				b.WriteString(indent)
-			} else {
-				b.WriteByte(' ')
-				col++
-			}
-			if n <= room {
-				b.WriteString(w)
-				col += n
-				break
-			}
-			r := []rune(w)
-			b.WriteString(string(r[:room]) + "\n")
-			w = string(r[room:])
-		}
-	}
-	return b.String()
-}
-
-// clip shortens text to at most n characters.
-func clip(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n-1]) + "…"
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
+	return fmt.Sprintf("%s in session %s at %s: %s", v.Status, s.Session, place(e), form.Line(e.Quote))
 }
 
 func ids(clauses []proviso.Clause) []string {
@@ -158,7 +99,7 @@ func (t Totals) beside() string {
 		parts = append(parts, fmt.Sprintf("%d near misses", t.NearMisses))
 	}
 	if t.Missed > 0 {
-		parts = append(parts, plural(t.Missed, "obligation")+" not met")
+		parts = append(parts, form.Plural(t.Missed, "obligation")+" not met")
 	}
 	return strings.Join(parts, ", ")
 }

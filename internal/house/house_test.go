@@ -14,7 +14,7 @@ import (
 // layers is the text of the design, word for word. `a < b`: b may import a and what a may import.
 // A change here is a design note in docs/design, in the same commit; do not change it to make a build pass.
 const layers = `
-NONE < proviso, nn, engine, train/objective, internal/testkit, docs, examples;
+NONE < proviso, nn, engine, train/objective, internal/testkit, internal/form, docs, examples;
 proviso < document, tree, llm, journal;
 document < retrieve;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
@@ -25,18 +25,20 @@ llm < llm/openai, llm/anthropic;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze < draft;
 guard, judge, llm/openai, llm/anthropic < gateway;   guard < mcpproxy;
-guard, eval/scorer, llm/openai, llm/anthropic < audit;
+guard, eval/scorer, llm/openai, llm/anthropic, internal/form < audit;
 llm < world;   guard, world, eval/scorer < rollout;
 rollout, judge, audit < eval < eval/report;
 world, journal, judge, eval/scorer < dataset;
-llm, nn < model;   engine, model < engine/local;   engine < engine/tinker;
+proviso < model/tokenizer, model/safetensors, model/grammar, model/chat;
+llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model < model/serve;
+engine, model < engine/local;   engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer < lsp;
 everything < console, conformance;   console < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
-const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/starter session eval/scorer train/objective"
+const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/starter session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
 
 func house(t *testing.T) *Module {
 	t.Helper()

@@ -1,0 +1,71 @@
+package form
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+//go:embed page.html
+var pageText string
+
+// Page is a set of HTML templates over the shared ones: "head" (of data with a Title, up to the body), "script" (the filter and the end of the document), "foot" (the end alone) and "bar" (of a Bar).
+type Page struct{ set *template.Template }
+
+// NewPage parses templates that use the shared ones. It panics where they are wrong, since they are part of the program.
+func NewPage(text string) *Page {
+	return &Page{template.Must(template.Must(template.New("").Parse(pageText)).Parse(text))}
+}
+
+// Write executes the template of that name. Where the page cannot be made nothing is written.
+func (p *Page) Write(w io.Writer, name string, data any) error {
+	var b bytes.Buffer
+	if err := p.set.ExecuteTemplate(&b, name, data); err != nil {
+		return err
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// Tile is a number with its name, in the colour of a class.
+type Tile struct {
+	Name, Class string
+	Count       int
+}
+
+// Bar is a drawing of how many there are of each class. Label says it in words.
+type Bar struct {
+	Label string
+	Parts []BarPart
+}
+
+// BarPart is a piece of a bar, in percent of its width.
+type BarPart struct {
+	Class    string
+	X, Width float64
+}
+
+// NewBar draws counts in their order; those of 0 are left out. Name and Class are the same here, as in a Tile.
+func NewBar(counts ...Tile) Bar {
+	all := 0
+	for _, c := range counts {
+		all += c.Count
+	}
+	var b Bar
+	var label []string
+	x := 0.0
+	for _, c := range counts {
+		if c.Count == 0 {
+			continue
+		}
+		width := 100 * float64(c.Count) / float64(all)
+		b.Parts = append(b.Parts, BarPart{c.Class, x, width})
+		x += width
+		label = append(label, fmt.Sprintf("%d %s", c.Count, c.Name))
+	}
+	b.Label = strings.Join(label, ", ")
+	return b
+}
