@@ -20,16 +20,17 @@ type Counts struct {
 	Quotes     int64 `json:"quotes"`      // answers whose quotes do not exist
 	Panics     int64 `json:"panics"`      // of tools and judges
 	Approvals  int64 `json:"approvals"`   // escalated calls that could not be put on record for approval
+	Snapshots  int64 `json:"snapshots"`   // states that could not be kept, or not be read back; the session was folded from its records
 }
 
 type counts struct {
-	decisions, denied, open, errors, journal, lost, conflicts, folds, judge, quotes, panics, approvals atomic.Int64
+	decisions, denied, open, errors, journal, lost, conflicts, folds, judge, quotes, panics, approvals, snapshots atomic.Int64
 }
 
 // Counts returns the numbers so far.
 func (g *Guard) Counts() Counts {
 	c := &g.counts
-	return Counts{c.decisions.Load(), c.denied.Load(), c.open.Load(), c.errors.Load(), c.journal.Load(), c.lost.Load(), c.conflicts.Load(), c.folds.Load(), c.judge.Load(), c.quotes.Load(), c.panics.Load(), c.approvals.Load()}
+	return Counts{c.decisions.Load(), c.denied.Load(), c.open.Load(), c.errors.Load(), c.journal.Load(), c.lost.Load(), c.conflicts.Load(), c.folds.Load(), c.judge.Load(), c.quotes.Load(), c.panics.Load(), c.approvals.Load(), c.snapshots.Load()}
 }
 
 func (c *counts) decided(r *proviso.Record) {

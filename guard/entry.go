@@ -16,6 +16,7 @@ type entry struct {
 	gone  bool // it was put away while somebody waited for the token
 	state *session.State
 	rules Policy
+	kept  uint64 // the record after which the state was kept last
 	// behind are records that are part of the state and could not be appended yet.
 	behind []proviso.Record
 	// out is what was given to the journal last; journals keep nothing of it.
@@ -144,21 +145,19 @@ func (g *Guard) putAway() bool {
 
 // load folds the session from the journal and from what the journal does not have yet.
 func (g *Guard) load(ctx context.Context, s *entry, rules Policy) error {
-	fresh := session.New(rules, s.id)
 	if g.Journal == nil {
 		if s.state != nil && s.state.Next() > 1 {
 			return &enterError{code: CodeSession, msg: "the policy changed and there is no journal to fold the session from; start a new one"}
 		}
-		s.state, s.rules = fresh, rules
+		s.state, s.rules = session.New(rules, s.id), rules
 		return nil
 	}
-	for r, err := range g.Journal.Read(ctx, s.id, 1) {
-		if err == nil {
-			err = fresh.Apply(nil, &r)
-		}
-		if err != nil {
-			return &enterError{CodeSession, "the session could not be folded from the journal", err}
-		}
+	fresh, kept, err := g.restore(ctx, s, rules)
+	if err == nil {
+		err = g.replay(ctx, s.id, fresh, kept)
+	}
+	if err != nil {
+		return &enterError{CodeSession, "the session could not be folded from the journal", err}
 	}
 	for i := range s.behind {
 		if err := fresh.Apply(nil, &s.behind[i]); err != nil {
@@ -168,7 +167,7 @@ func (g *Guard) load(ctx context.Context, s *entry, rules Policy) error {
 	if fresh.Next() > 1 {
 		g.counts.folds.Add(1)
 	}
-	s.state, s.rules = fresh, rules
+	s.state, s.rules, s.kept = fresh, rules, kept
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/proviso-dev/proviso"
@@ -69,10 +70,13 @@ type Guard struct {
 	ApprovalLife time.Duration
 	// MaxSessions is how many sessions are kept at hand; 0: 10,000. Others are folded from the journal when they go on.
 	MaxSessions int
+	// SnapshotEvery is after how many records of a session its state is kept, where Journal is a Keeper; 0: 1,000, negative: never. A session that goes on is folded from there.
+	SnapshotEvery int
 
 	mu       sync.RWMutex
 	sessions map[string]*entry
 	counts   counts
+	keeping  atomic.Bool // a snapshot is on its way
 }
 
 // Effect is what came of an event. Where the error of Do is not nil, nothing of it may be forwarded but Result.
@@ -211,6 +215,7 @@ func (g *Guard) fold(s *entry, in *policy.Input, r *proviso.Record) stepped {
 		return g.unrecorded(s, r.Event, err)
 	}
 	g.counts.decided(r)
+	g.snapshot(s)
 	return stepped{r, forward}
 }
 

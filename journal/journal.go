@@ -59,3 +59,14 @@ func (e *SeqError) Error() string {
 
 // Conflict reports whether another writer has appended in the meantime, so that reading the session again helps.
 func (e *SeqError) Conflict() bool { return e.Got < e.Want }
+
+// SnapshotError tells that the state of a session after a record cannot be kept, because the journal does not have that record.
+type SnapshotError struct {
+	Session   string
+	Seq, Last uint64
+}
+
+// Error says how far the journal goes.
+func (e *SnapshotError) Error() string {
+	return fmt.Sprintf("journal: snapshot: record %d of session %q is not in the journal, whose last is %d; fold the session again [%s]", e.Seq, e.Session, e.Last, CodeSeq)
+}

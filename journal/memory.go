@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -15,7 +16,15 @@ type Memory struct {
 	mu sync.RWMutex
 	// Records are large; pointers keep a growing list from copying them.
 	sessions map[string][]*proviso.Record
+	states   map[string][]state
 	closed   bool
+}
+
+// state is what a session had become after one of its records.
+type state struct {
+	seq    uint64
+	policy string
+	bytes  []byte
 }
 
 var _ Store = (*Memory)(nil)
@@ -92,10 +101,54 @@ func (m *Memory) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
+// PutSnapshot keeps the state of a session after one of its records, folded with the policy of a digest; of several only the newest two are kept.
+func (m *Memory) PutSnapshot(ctx context.Context, session string, seq uint64, policy string, bytes []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch n := uint64(len(m.sessions[session])); {
+	case m.closed:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case seq > n:
+		return &SnapshotError{session, seq, n}
+	}
+	kept := slices.DeleteFunc(slices.Clone(m.states[session]), func(s state) bool { return s.policy == policy && s.seq == seq })
+	kept = append(kept, state{seq, policy, slices.Clone(bytes)})
+	slices.SortStableFunc(kept, func(a, b state) int { return cmp.Compare(b.seq, a.seq) })
+	n := 0
+	kept = slices.DeleteFunc(kept, func(s state) bool {
+		if s.policy == policy {
+			n++
+		}
+		return s.policy == policy && n > 2
+	})
+	if m.states == nil {
+		m.states = map[string][]state{}
+	}
+	m.states[session] = kept
+	return nil
+}
+
+// Snapshot returns the newest state that was kept of a session under a policy, after a record before number before (0: any), and the number of that record; ok is false where there is none.
+func (m *Memory) Snapshot(ctx context.Context, session, policy string, before uint64) (seq uint64, bytes []byte, ok bool, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return 0, nil, false, ErrClosed
+	}
+	for _, s := range m.states[session] {
+		if s.policy == policy && (before == 0 || s.seq < before) {
+			return s.seq, slices.Clone(s.bytes), true, ctx.Err()
+		}
+	}
+	return 0, nil, false, ctx.Err()
+}
+
 // Close forgets the records.
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sessions, m.closed = nil, true
+	m.sessions, m.states, m.closed = nil, nil, true
 	return nil
 }

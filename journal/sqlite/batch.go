@@ -228,16 +228,21 @@ func (w *writer) sync(ctx context.Context, full bool) error {
 
 func (w *writer) fill(ctx context.Context, batch []*request, single []error) error {
 	wrote := false
+	var bad *requestError
 	for i, r := range batch {
 		if r.task != nil {
-			if err := r.task(ctx); err != nil {
+			err := r.task(ctx)
+			if errors.As(err, &bad) {
+				single[i] = bad.err
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			wrote = true
 			continue
 		}
 		entries, tips, err := w.seal(ctx, r)
-		var bad *sealError
 		if errors.As(err, &bad) {
 			single[i] = bad.err
 			continue
@@ -262,10 +267,10 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 	return nil
 }
 
-// sealError is a request that can never be written.
-type sealError struct{ err error }
+// requestError is of a request that can never be written, whatever the disk does; it has changed nothing.
+type requestError struct{ err error }
 
-func (e *sealError) Error() string { return e.err.Error() }
+func (e *requestError) Error() string { return e.err.Error() }
 
 // seal makes the records of a request links of their chains, all or none.
 func (w *writer) seal(ctx context.Context, r *request) ([]journal.Entry, map[string]journal.Tip, error) {
@@ -285,11 +290,11 @@ func (w *writer) seal(ctx context.Context, r *request) ([]journal.Entry, map[str
 		}
 		if rec.Event.Seq != tip.Length+1 {
 			// What it followed was taken in and then could not be written.
-			return nil, nil, &sealError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
+			return nil, nil, &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
 		}
 		e, err := journal.Seal(rec, tip.Head)
 		if err != nil {
-			return nil, nil, &sealError{err}
+			return nil, nil, &requestError{err}
 		}
 		tips[id] = journal.Tip{Length: tip.Length + 1, Head: e.Hash}
 		entries = append(entries, e)
@@ -322,6 +327,9 @@ func (s *Store) do(ctx context.Context, op string, task func(ctx context.Context
 	w := s.write
 	if w == nil {
 		return &Error{Code: CodeStore, Op: op, Msg: "the store was opened for reading", Hint: "open it without ReadOnly"}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	r := &request{done: make(chan error, 1), task: func(ctx context.Context) error { return task(ctx, w) }}
 	if err := w.stand(ctx, r); err != nil {

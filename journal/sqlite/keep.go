@@ -215,8 +215,20 @@ func (s *Store) lastBefore(ctx context.Context, session string, before time.Time
 }
 
 // PutSnapshot keeps the state of a session after one of its records, folded with the policy of a digest; of several only the newest two are kept. Its hash goes into the chain of acts.
+// Where words of the session were redacted nothing is kept: a state that was folded before may still hold them. A record that is not there is a *journal.SnapshotError.
 func (s *Store) PutSnapshot(ctx context.Context, session string, seq uint64, policy string, state []byte) error {
 	return s.do(ctx, "snapshot", func(ctx context.Context, w *writer) error {
+		tip, err := scanTip(w.last.QueryRowContext(ctx, session))
+		if err != nil {
+			return err
+		}
+		if seq > tip.Length {
+			return &requestError{&journal.SnapshotError{Session: session, Seq: seq, Last: tip.Length}}
+		}
+		var redacted bool
+		if err := w.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM records WHERE session = ? AND body IS NULL)", session).Scan(&redacted); err != nil || redacted {
+			return err
+		}
 		n, err := w.act(ctx, journal.Act{Kind: journal.Snapshot, Session: session, To: seq, Head: journal.HashOf(state), Reason: policy})
 		if err != nil {
 			return err

@@ -63,6 +63,13 @@ func TestRedact(t *testing.T) {
 		t.Errorf("a snapshot with the words is there: %v", err)
 	}
 	add(t, s, said("a", 4, "again"))
+	// A guard that has the session at hand since before knows the words.
+	if err := s.PutSnapshot(ctx, "a", 4, "d", []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok, err := s.Snapshot(ctx, "a", "d", 0); ok || err != nil {
+		t.Errorf("a snapshot with the words came back: %v", err)
+	}
 	for _, name := range []string{"j.db", "j.db-wal"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -137,6 +137,15 @@ func play(s *sqlite.Store, pol *policy.Policy, id string, lazy bool, tell func(s
 				return err
 			}
 		}
+		if i%4 == 3 {
+			b, err := st.Snapshot()
+			if err == nil {
+				err = s.PutSnapshot(ctx, id, st.Next()-1, pol.Digest(), b)
+			}
+			if err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -161,7 +170,7 @@ func TestKill9(t *testing.T) {
 	}
 	pol := shopPolicy(t)
 	path := filepath.Join(t.TempDir(), "journal.db")
-	acknowledged, torn := 0, 0
+	acknowledged, torn, snapshots := 0, 0, 0
 	for round := range *kills {
 		told := killed(t, path, round)
 		s, err := sqlite.Open(path, sqlite.Options{})
@@ -170,7 +179,9 @@ func TestKill9(t *testing.T) {
 		}
 		for id, states := range told {
 			acknowledged += len(states)
-			wantStates(t, s, pol, id, states)
+			if wantStates(t, s, pol, id, states) {
+				snapshots++
+			}
 		}
 		// Verifying everything each time would take the square of the rounds.
 		if round%10 == 9 || round == *kills-1 {
@@ -190,7 +201,11 @@ func TestKill9(t *testing.T) {
 	if acknowledged < *kills {
 		t.Errorf("only %d records were acknowledged in %d rounds; the test shows nothing", acknowledged, *kills)
 	}
-	t.Logf("figure: journal.kill9_acknowledged_lost = 0 (n=%d kills, %d acknowledged records, %d torn ends seen)", *kills, acknowledged, torn)
+	if snapshots == 0 {
+		t.Error("no session had a snapshot; the test shows nothing of them")
+	}
+	t.Logf("figure: journal.kill9_acknowledged_lost = 0 (n=%d)", *kills)
+	t.Logf("%d acknowledged records, %d sessions folded from their snapshot as well, %d torn ends seen", acknowledged, snapshots, torn)
 }
 
 // killed starts a process that writes, kills it, and returns what it told: by session the hash of the state after each durable record.
@@ -235,7 +250,38 @@ func killed(t *testing.T, path string, round int) map[string]map[uint64]string {
 	return told
 }
 
-func wantStates(t *testing.T, s *sqlite.Store, pol *policy.Policy, id string, states map[uint64]string) {
+// wantSnapshot compares the state that all records fold to with the newest snapshot and the records behind it, and reports whether there was one.
+func wantSnapshot(t *testing.T, s *sqlite.Store, pol *policy.Policy, full *session.State) bool {
+	t.Helper()
+	seq, b, ok, err := s.Snapshot(ctx, full.ID(), pol.Digest(), 0)
+	if err != nil || !ok {
+		if err != nil {
+			t.Error(err)
+		}
+		return false
+	}
+	st, err := session.Restore(pol, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range s.Read(ctx, full.ID(), seq+1) {
+		if err == nil {
+			err = st.Apply(nil, &r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := st.Snapshot()
+	want, bad := full.Snapshot()
+	if err != nil || bad != nil || string(got) != string(want) {
+		t.Errorf("session %s: from the snapshot after record %d\n%s\nfrom the first record\n%s\n%v %v", full.ID(), seq, got, want, err, bad)
+	}
+	return true
+}
+
+// wantStates checks what is there of one session, and reports whether a snapshot of it was.
+func wantStates(t *testing.T, s *sqlite.Store, pol *policy.Policy, id string, states map[uint64]string) bool {
 	t.Helper()
 	st := session.New(pol, id)
 	found := 0
@@ -262,6 +308,7 @@ func wantStates(t *testing.T, s *sqlite.Store, pol *policy.Policy, id string, st
 	if found != len(states) {
 		t.Errorf("session %s: %d of %d acknowledged records are there", id, found, len(states))
 	}
+	return wantSnapshot(t, s, pol, st)
 }
 
 func verify(t testing.TB, s *sqlite.Store, kept ...[]byte) *journal.Report {

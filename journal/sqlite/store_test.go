@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 )
@@ -20,4 +21,8 @@ func open(t testing.TB, path string) *sqlite.Store {
 
 func TestStore(t *testing.T) {
 	journal.TestStore(t, func(t testing.TB) journal.Store { return open(t, filepath.Join(t.TempDir(), "a?b#c %.db")) })
+}
+
+func TestKeeper(t *testing.T) {
+	guard.TestKeeper(t, func(t testing.TB) guard.Keeper { return open(t, filepath.Join(t.TempDir(), "j.db")) })
 }
