@@ -147,7 +147,7 @@ func (c *compiler) environment(reg *types.Registry) bool {
 }
 
 // reservedNames are the variables of conditions, which facts may not hide.
-var reservedNames = map[string]bool{"args": true, "call": true, "data": true, "is_error": true, "item": true, "judged": true, "now": true, "result": true,
+var reservedNames = map[string]bool{"args": true, "call": true, "data": true, "former": true, "is_error": true, "item": true, "judged": true, "now": true, "result": true,
 	"role": true, "session": true, "text": true, "tool": true, "tools": true, "tz": true}
 
 func (c *compiler) scopes() {

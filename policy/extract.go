@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/traits"
@@ -17,6 +19,7 @@ type sourceView struct {
 	args   map[string]any
 	result any
 	item   any
+	former any // the entry so far; nil where it is not known
 }
 
 func (v *sourceView) Parent() cel.Activation { return nil }
@@ -29,13 +32,16 @@ func (v *sourceView) ResolveName(n string) (any, bool) {
 		return nilSafe(v.result), true
 	case "item":
 		return nilSafe(v.item), true
+	case "former":
+		return v.former, v.former != nil
 	}
 	return nil, false
 }
 
-// Observe returns the facts that a bound result supplies, converted to their schemas. Error results, and results that answer no bound call, supply none.
+// Observe returns the facts that a bound result supplies, converted to their schemas, in the order in which they come to be. Error results, and results that answer no bound call, supply none.
+// so holds the facts as they were before the result, for those that are made of their former value; nil stands for none.
 // A value that does not conform, and a key that cannot be computed where the rest of the source applies, gives a FactValue with Err set.
-func (p *Policy) Observe(in *Input) []proviso.FactValue {
+func (p *Policy) Observe(in *Input, so Facts) []proviso.FactValue {
 	if in.tool == nil || in.call == nil || in.isError() || in.Fault != nil {
 		return nil
 	}
@@ -48,15 +54,15 @@ func (p *Policy) Observe(in *Input) []proviso.FactValue {
 	}
 	var out []proviso.FactValue
 	for _, s := range in.tool.sources {
-		out = s.observe(in, typed, out)
+		out = s.observe(in, typed, so, out)
 	}
 	return out
 }
 
-func (s *source) observe(in *Input, typed any, out []proviso.FactValue) []proviso.FactValue {
+func (s *source) observe(in *Input, typed any, so Facts, out []proviso.FactValue) []proviso.FactValue {
 	raw := &sourceView{args: in.Args, result: in.Value, item: in.Value}
 	if s.each == nil {
-		return s.one(raw, typed, out)
+		return s.one(raw, typed, so, out)
 	}
 	list, _, err := s.each.Eval(raw)
 	if err != nil {
@@ -69,18 +75,13 @@ func (s *source) observe(in *Input, typed any, out []proviso.FactValue) []provis
 	for i := it.Iterator(); i.HasNext() == types.True; {
 		item := *raw
 		item.item = i.Next()
-		out = s.one(&item, typed, out)
+		out = s.one(&item, typed, so, out)
 	}
 	return out
 }
 
-func (s *source) one(raw *sourceView, typed any, out []proviso.FactValue) []proviso.FactValue {
+func (s *source) one(raw *sourceView, typed any, so Facts, out []proviso.FactValue) []proviso.FactValue {
 	v := &sourceView{args: raw.args, result: typed, item: raw.item}
-	if s.when != nil {
-		if holds, _, err := s.when.Eval(v); err != nil || holds != types.True {
-			return out
-		}
-	}
 	fv := proviso.FactValue{FactKey: proviso.FactKey{Fact: s.fact.name}}
 	for i, k := range s.keys {
 		val, _, err := k.Eval(v)
@@ -92,6 +93,14 @@ func (s *source) one(raw *sourceView, typed any, out []proviso.FactValue) []prov
 			return out
 		}
 		fv.Key = append(fv.Key, part)
+	}
+	if s.fact.initial != nil {
+		v.former = s.fact.so(fv.Key, so, out)
+	}
+	if s.when != nil {
+		if holds, _, err := s.when.Eval(v); err != nil || holds != types.True {
+			return out
+		}
 	}
 	if s.verbatim {
 		v = raw
@@ -108,6 +117,23 @@ func (s *source) one(raw *sourceView, typed any, out []proviso.FactValue) []prov
 	}
 	fv.Value = conv
 	return append(out, fv)
+}
+
+// so is an entry as it was before, by what the same result has shown of it already or else by the session; nil where it is in error or not known.
+func (f *fact) so(key []string, so Facts, shown []proviso.FactValue) any {
+	for _, v := range slices.Backward(shown) {
+		if v.Fact == f.name && slices.Equal(v.Key, key) {
+			return v.Value
+		}
+	}
+	k := Key{N: len(key)}
+	copy(k.Part[:], key)
+	if so != nil {
+		if v, st := so.Fact(f.index, k); st == Observed {
+			return v
+		}
+	}
+	return nil
 }
 
 // Spoils returns the fact entries that the release of a bound call makes stale. A key that cannot be computed spoils everything below the keys before it.

@@ -58,13 +58,14 @@ type FactInfo struct {
 	Name      string
 	Keys      []string // names of the key parts
 	KeepFirst bool
+	Initial   any // the value of entries that nothing was observed of, converted; nil where they are unknown
 }
 
 // Facts returns the compiled facts; their index is the number that the Facts of a view is asked for.
 func (p *Policy) Facts() []FactInfo {
 	out := make([]FactInfo, len(p.facts))
 	for i, f := range p.facts {
-		out[i] = FactInfo{f.name, f.keyNames(), f.keepFirst}
+		out[i] = FactInfo{f.name, f.keyNames(), f.keepFirst, f.initial}
 	}
 	return out
 }

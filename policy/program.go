@@ -118,6 +118,7 @@ type fact struct {
 	keys      []pack.KeyPart
 	shape     *schema.Shape // nil: each source converts by its tool's schema
 	keepFirst bool
+	initial   any // nil: unknown until observed
 	sources   []*source
 	spoilers  []*source
 	suppliers []supplierOf

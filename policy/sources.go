@@ -22,7 +22,7 @@ func (c *compiler) declareFacts() {
 	for _, pk := range c.p.packs {
 		for _, f := range pk.Facts {
 			if old, ok := c.factPacks[f.Name.S]; ok {
-				if !reflect.DeepEqual(old.Schema.Doc, f.Schema.Doc) || !sameKeys(old.Key, f.Key) {
+				if !reflect.DeepEqual(old.Schema.Doc, f.Schema.Doc) || !reflect.DeepEqual(old.Initial, f.Initial) || !sameKeys(old.Key, f.Key) {
 					c.diag(f.Name.Pos, codeConflict, fmt.Sprintf("fact %s is defined differently in two packs", f.Name.S), "rename one")
 				}
 				continue
@@ -42,6 +42,13 @@ func (c *compiler) declareFacts() {
 			}
 			if cf.shape == nil {
 				cf.shape = &schema.Shape{Type: types.DynType, Loc: c.p.loc}
+			}
+			if f.Initial != nil {
+				v, err := cf.shape.Convert(f.Initial, "")
+				if err != nil {
+					c.diag(f.Name.Pos, codeToolSchema, fmt.Sprintf("fact %s: the initial value does not conform: %v", f.Name.S, err), "change the value or the schema")
+				}
+				cf.initial = v
 			}
 			c.p.factIndex[f.Name.S] = cf.index
 			c.p.facts = append(c.p.facts, cf)
@@ -130,6 +137,9 @@ func (c *compiler) source(f *fact, s pack.Source, t *tool, supplies bool) (*sour
 			res = t.result.Type
 		}
 		vars = append(vars, cel.Variable("result", res), cel.Variable("item", cel.DynType))
+		if f.initial != nil {
+			vars = append(vars, cel.Variable("former", f.shape.Type))
+		}
 	}
 	u := c.unit(&program{vars: vars, tool: t, byKey: map[string]int{}, slotKey: map[string]int{}})
 	env := u.Env()

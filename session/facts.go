@@ -26,9 +26,11 @@ type table struct {
 	name      string
 	depth     int
 	keepFirst bool
+	initial   any // of entries that nothing was observed of; nil where those are unknown
 	root      level
 	n         int
 	full      bool
+	lost      bool // its initial value is
 }
 
 // level is an entry, or the entries below one part of a key.
@@ -55,7 +57,8 @@ func (f *facts) init(infos []policy.FactInfo) {
 	f.tables = make([]table, len(infos))
 	for i, info := range infos {
 		f.index[info.Name] = i
-		f.tables[i] = table{name: info.Name, depth: len(info.Keys), keepFirst: info.KeepFirst}
+		initial, _ := utc(info.Initial)
+		f.tables[i] = table{name: info.Name, depth: len(info.Keys), keepFirst: info.KeepFirst, initial: initial}
 	}
 }
 
@@ -71,24 +74,65 @@ func (f *facts) Fact(i int, key policy.Key) (any, policy.FactState) {
 			if t.full {
 				return nil, policy.Broken
 			}
-			return nil, policy.Unobserved
+			return t.unseen()
 		}
 	}
+	if l.state == policy.Unobserved {
+		return t.unseen()
+	}
 	return l.val, l.state
+}
+
+// soFar is the facts of a session together with those that results of parallel calls have shown and conditions must not see yet.
+type soFar struct {
+	*facts
+	held []answered
+}
+
+// Fact returns the newest value of an entry.
+func (s soFar) Fact(i int, key policy.Key) (any, policy.FactState) {
+	for _, h := range slices.Backward(s.held) {
+		for _, v := range slices.Backward(h.facts) {
+			if s.tables[i].name != v.Fact || !slices.Equal(v.Key, key.Part[:key.N]) {
+				continue
+			}
+			if v.Err != "" {
+				return nil, policy.Broken
+			}
+			return v.Value, policy.Observed
+		}
+	}
+	return s.facts.Fact(i, key)
+}
+
+// unseen is an entry that nothing was observed of.
+func (t *table) unseen() (any, policy.FactState) {
+	if t.initial == nil {
+		return nil, policy.Unobserved
+	}
+	return t.initial, policy.Observed
+}
+
+// lose makes the entries of facts with an initial value unknown for the rest of the session: something may have changed them that nobody can read any more.
+func (f *facts) lose() {
+	for i := range f.tables {
+		t := &f.tables[i]
+		if t.initial != nil {
+			t.lost, t.initial, t.root, t.n = true, nil, level{}, 0
+		}
+	}
 }
 
 // observe enters a fact that the result of the call released at event seq supplies.
 func (f *facts) observe(v proviso.FactValue, seq uint64) {
 	i, ok := f.index[v.Fact]
-	if !ok || len(v.Key) != f.tables[i].depth || seq <= f.floor {
+	if !ok || len(v.Key) != f.tables[i].depth {
 		return
 	}
-	for _, m := range f.marks {
-		if m.owner != seq && (m.end == 0 || m.end > seq) && m.covers(i, v.Key) {
-			return
-		}
-	}
 	t := &f.tables[i]
+	if t.initial == nil && f.outdated(i, v.Key, seq) { // one with an initial value is never stale, and must miss nothing
+		return
+	}
 	if t.n >= MaxEntries && t.find(v.Key) == nil {
 		t.full = true
 		return
@@ -114,6 +158,19 @@ func (f *facts) observe(v proviso.FactValue, seq uint64) {
 	if v.Err != "" {
 		l.val, l.state = nil, policy.Broken
 	}
+}
+
+// outdated reports whether the result of the call released at event seq may be older than the effect of another call on an entry.
+func (f *facts) outdated(fact int, key []string, seq uint64) bool {
+	if seq <= f.floor {
+		return true
+	}
+	for _, m := range f.marks {
+		if m.owner != seq && (m.end == 0 || m.end > seq) && m.covers(fact, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *table) find(key []string) *level {

@@ -57,7 +57,7 @@ func randomPlay(rt *rapid.T, p *player, steps int, each func()) {
 				}
 			}
 			value := draw("value", `"a"`, `{"n":1,"x":2.5}`, `"2026-03-01T10:00:00Z"`, `[1,2.0,null]`)
-			fact := draw("fact", `"reservation","key":["`+id()+`"]`, `"flight","key":["R1","`+id()+`"]`, `"auth","key":[]`, `"auth","key":[],"error":"bad"`)
+			fact := draw("fact", `"reservation","key":["`+id()+`"]`, `"flight","key":["R1","`+id()+`"]`, `"auth","key":[]`, `"auth","key":[],"error":"bad"`, `"trail","key":["`+id()+`"]`)
 			r.Content = proviso.JSON(`{"facts":[{"fact":` + fact + `,"value":` + value + `}]}`)
 			p.do(proviso.ToolResultPoint, r, outcome())
 		case 6:
@@ -97,6 +97,7 @@ func observation(s *State, p *player) map[string]any {
 			out[at+" answer"] = v.Answers.Answer("q", []any{"R1"})
 			for _, key := range [][]string{{"R1"}, {"R2"}, {"R12"}} {
 				out[at+" reservation "+key[0]] = factOf(v, "reservation", key...)
+				out[at+" trail "+key[0]] = factOf(v, "trail", key...)
 				out[at+" flight "+key[0]] = factOf(v, "flight", "R1", key[0])
 			}
 			out[at+" auth"] = factOf(v, "auth")
@@ -189,8 +190,8 @@ func TestRestoreRefuses(t *testing.T) {
 	good := string(snap(t, p.s))
 	for name, c := range map[string]struct{ from, to, want string }{
 		"another policy":         {`"policy":"d1"`, `"policy":"d2"`, "fold the records"},
-		"another version":        {`"version":2`, `"version":9`, "fold the records"},
-		"an unknown key":         {`"version":2`, `"version":2,"extra":2`, "PV007"},
+		"another version":        {`"version":3`, `"version":9`, "fold the records"},
+		"an unknown key":         {`"version":3`, `"version":3,"extra":2`, "PV007"},
 		"a cut text":             {`}`, ``, CodeSnapshot},
 		"a reservation too many": {`"open":[[3,`, `"open":[[9,`, "without its call"},
 		"an unknown query":       {`"queries":{`, `"queries":{"x":[],`, "does not ask"},

@@ -78,11 +78,14 @@ func (s *State) unredacted(r *proviso.Record) (in, sent *policy.Input) {
 }
 
 // unreadable is a record without its body that was decided under another policy: what this one would read out of it is gone.
-// Its facts do not count, a release makes every fact stale, and where this policy counts by an argument that was not kept, the session ends.
+// Its facts do not count, a release makes every fact stale, facts with an initial value are unknown from then on, and where this policy counts by an argument that was not kept, the session ends.
 func (s *State) unreadable(r *proviso.Record) *proviso.Record {
 	c := *r
 	c.Facts = nil
 	call, ok := c.Event.Body.(*proviso.ToolCall)
+	if _, result := c.Event.Body.(*proviso.ToolResult); ok || result {
+		s.facts.lose()
+	}
 	if !ok {
 		return &c
 	}

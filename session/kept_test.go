@@ -88,6 +88,16 @@ func TestRedactedUnderAnotherPolicy(t *testing.T) {
 		if got := factOf(folded.View(in), "reservation", "R1"); got != factOf(New(script{"d2"}, "s").View(in), "reservation", "R1") {
 			t.Errorf("a fact of the other policy counts: %v", got)
 		}
+		if got := factOf(folded.View(in), "trail", "R1"); got != "unknown" {
+			t.Errorf("a fact has its initial value, although nobody can read what changed it: %v", got)
+		}
+		snap, err := folded.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Restore(folded.rules, snap); err != nil || factOf(again.View(in), "trail", "R1") != "unknown" {
+			t.Errorf("the snapshot forgot that: %v", err)
+		}
 		if n := len(folded.Faults()); n != faults {
 			t.Errorf("arguments kept: %v: %v", kept, folded.Faults())
 		}

@@ -19,7 +19,8 @@ type Rules interface {
 	SessionDefaults() map[string]any
 	SessionValue(name string, v any) (any, error)
 	Bind(ev *proviso.Event, call *policy.Input) *policy.Input
-	Observe(in *policy.Input) []proviso.FactValue
+	// Observe gives the facts that a result supplies; so are those before it.
+	Observe(in *policy.Input, so policy.Facts) []proviso.FactValue
 	Spoils(in *policy.Input) []proviso.FactKey
 	KeyArguments(in *policy.Input) map[string][]any
 	// Traced lists the labels that conditions name, and tells whether any condition asks for an origin; SourceLabels is what the packs call a source, LabelNames all that they call any.

@@ -17,7 +17,7 @@ type script struct{ digest string }
 
 var (
 	day         = 24 * time.Hour
-	scriptFacts = []policy.FactInfo{{Name: "reservation", Keys: []string{"id"}}, {Name: "flight", Keys: []string{"no", "date"}}, {Name: "auth", KeepFirst: true}}
+	scriptFacts = []policy.FactInfo{{Name: "reservation", Keys: []string{"id"}}, {Name: "flight", Keys: []string{"no", "date"}}, {Name: "auth", KeepFirst: true}, {Name: "trail", Keys: []string{"id"}, Initial: "|"}}
 )
 
 // The queries of script, by what they count.
@@ -80,7 +80,7 @@ func (script) Bind(ev *proviso.Event, call *policy.Input) *policy.Input {
 	return in
 }
 
-func (script) Observe(in *policy.Input) []proviso.FactValue {
+func (script) Observe(in *policy.Input, so policy.Facts) []proviso.FactValue {
 	m, _ := in.Value.(map[string]any)
 	list, _ := m["facts"].([]any)
 	var out []proviso.FactValue
@@ -92,6 +92,12 @@ func (script) Observe(in *policy.Input) []proviso.FactValue {
 		}
 		if s, ok := f["error"].(string); ok {
 			v.Err, v.Value = s, nil
+		}
+		if v.Fact == "trail" {
+			former, st := so.Fact(3, policy.Key{N: 1, Part: [4]string{v.Key[0]}})
+			if v.Value = fmt.Sprint(former, v.Value); st != policy.Observed {
+				v.Value, v.Err = nil, "no former value"
+			}
 		}
 		if s, ok := v.Value.(string); ok && strings.HasPrefix(s, "20") {
 			t, err := time.Parse(time.RFC3339, s)

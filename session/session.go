@@ -246,7 +246,7 @@ func (s *State) record(in *policy.Input, d proviso.Decision, executed bool) prov
 		if b.IsError {
 			r.Phase = proviso.Failed
 		} else if passes {
-			r.Facts = inUTC(s.rules.Observe(in))
+			r.Facts = inUTC(s.rules.Observe(in, soFar{&s.facts, s.calls.held}))
 		}
 	case *proviso.Message:
 		if passes && d.Outcome != proviso.Allow {
@@ -386,7 +386,7 @@ func (s *State) applyResult(in *policy.Input, b *proviso.ToolResult, r *proviso.
 	}
 	got := r.Facts
 	if anew && r.Phase == proviso.OK && r.Decision.Outcome == proviso.Allow {
-		got = inUTC(s.rules.Observe(in))
+		got = inUTC(s.rules.Observe(in, soFar{&s.facts, s.calls.held}))
 	}
 	a := answered{call: c, in: in, phase: r.Phase, facts: got, seq: s.seq, at: s.past.clock}
 	if s.calls.hold(a) {

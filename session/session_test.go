@@ -18,6 +18,7 @@ func TestFacts(t *testing.T) {
 	p.result("1", factResult("reservation", "old", "R1"))
 	p.wantFact("old", "reservation", "R1")
 	p.wantFact("unknown", "reservation", "R2")
+	p.wantFact("|", "trail", "R1") // nothing was observed of it
 
 	p.call("2", "find", `{}`)
 	p.result("2", factResult("auth", "mia"))
@@ -521,3 +522,20 @@ func TestMessages(t *testing.T) {
 }
 
 var _ Rules = (*policy.Policy)(nil)
+
+// A fact with an initial value counts the result of every parallel call, whatever their order, and misses none that a stale mark of another fact holds back.
+func TestFormer(t *testing.T) {
+	p := play(t)
+	for _, id := range []string{"a", "b", "c"} {
+		p.do(proviso.ToolCallPoint, &proviso.ToolCall{ID: id, Tool: "get", Args: proviso.JSON(`{}`), Response: "m1"}, proviso.Allow)
+	}
+	for _, id := range []string{"b", "a", "c"} {
+		p.result(id, factResult("trail", id, "R1"))
+	}
+	p.wantFact("|bac", "trail", "R1")
+	p.wantFact("|", "trail", "R2")
+	p.s.facts.floor = 1 << 40 // what calls released so far tell of other facts is outdated
+	p.call("d", "get", `{}`)
+	p.result("d", factResult("trail", "d", "R1"))
+	p.wantFact("|bacd", "trail", "R1")
+}

@@ -15,7 +15,7 @@ import (
 )
 
 // snapshotVersion changes with the layout; a snapshot of another version is refused, and the state has to be folded again.
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 // snapshot is a State as JSON. Everything that a map holds is sorted, so that equal states have equal snapshots.
 type snapshot struct {
@@ -36,6 +36,7 @@ type snapshot struct {
 	PastFull *proviso.Fault       `json:"past_fault,omitempty"`
 	Facts    []proviso.FactValue  `json:"facts,omitempty"`
 	Full     []string             `json:"full_facts,omitempty"`
+	Lost     []string             `json:"lost_facts,omitempty"`
 	Marks    []snapMark           `json:"stale,omitempty"`
 	Floor    uint64               `json:"stale_floor,omitempty"`
 	Overrun  bool                 `json:"stale_overrun,omitempty"`
@@ -143,9 +144,13 @@ func (f *facts) snapshot(x *snapshot) {
 		if t.full {
 			x.Full = append(x.Full, t.name)
 		}
+		if t.lost {
+			x.Lost = append(x.Lost, t.name)
+		}
 		x.Facts = t.root.list(x.Facts, proviso.FactKey{Fact: t.name})
 	}
 	slices.Sort(x.Full)
+	slices.Sort(x.Lost)
 	slices.SortStableFunc(x.Facts, func(a, b proviso.FactValue) int { return strings.Compare(a.Fact, b.Fact) })
 	for _, m := range f.marks {
 		x.Marks = append(x.Marks, snapMark{proviso.FactKey{Fact: f.tables[m.fact].name, Key: m.key}, m.owner, m.end})
@@ -278,6 +283,11 @@ func (f *facts) restore(x *snapshot) error {
 	for _, name := range x.Full {
 		if i, ok := f.index[name]; ok {
 			f.tables[i].full = true
+		}
+	}
+	for _, name := range x.Lost {
+		if i, ok := f.index[name]; ok {
+			f.tables[i].lost, f.tables[i].initial = true, nil
 		}
 	}
 	for _, m := range x.Marks {

@@ -34,7 +34,11 @@ func unsuppliedFact(s *Subject) (out proviso.Diagnostics) {
 	for i := range s.Pack.Facts {
 		f := &s.Pack.Facts[i]
 		if granted, _ := s.suppliers(f); !granted && len(s.names) > 0 && s.reads[f.Name.S] {
-			out = append(out, found(f.Name.Pos, fmt.Sprintf("no granted tool supplies fact %s: what depends on it is denied for ever", f.Name.S), "grant one of the tools it comes from"))
+			what := "what depends on it is denied for ever"
+			if f.Initial != nil {
+				what = "it keeps its initial value for ever"
+			}
+			out = append(out, found(f.Name.Pos, fmt.Sprintf("no granted tool supplies fact %s: %s", f.Name.S, what), "grant one of the tools it comes from"))
 		}
 	}
 	return out
@@ -44,7 +48,7 @@ func unsuppliedFact(s *Subject) (out proviso.Diagnostics) {
 func writeOnlyFact(s *Subject) (out proviso.Diagnostics) {
 	for i := range s.Pack.Facts {
 		f := &s.Pack.Facts[i]
-		if granted, read := s.suppliers(f); granted && !read && s.reads[f.Name.S] {
+		if granted, read := s.suppliers(f); granted && !read && s.reads[f.Name.S] && f.Initial == nil {
 			out = append(out, found(f.Name.Pos, fmt.Sprintf("no tool that only reads supplies fact %s: the agent cannot be told how to find it out", f.Name.S), "list the reading tools under reads:, or add one as a source"))
 		}
 	}

@@ -181,7 +181,7 @@ func canonGrant(g Grant) any {
 
 func canonFact(f Fact) any {
 	return map[string]any{
-		"name": f.Name.S, "schema": canonSchema(f.Schema.Doc), "keep": strings.TrimPrefix(f.Keep, "last"),
+		"name": f.Name.S, "schema": canonSchema(f.Schema.Doc), "keep": strings.TrimPrefix(f.Keep, "last"), "initial": f.Initial,
 		"key":   series(f.Key, func(k KeyPart) any { return map[string]any{"name": k.Name.S, "type": k.Type} }),
 		"from":  series(f.From, canonSource), // the first supplier is the first to be proposed
 		"stale": bag(f.Stale, canonSource),

@@ -166,6 +166,7 @@ var factObject = &object[Fact]{
 		req("from", listOf(sourceObject("source", "A tool whose result supplies the fact.").form()), func(f *Fact) *[]Source { return &f.From }, "The tools whose results supply the fact."),
 		opt("stale", listOf(sourceObject("stale", "A tool whose release makes the fact stale.").form()), func(f *Fact) *[]Source { return &f.Stale }, "The tools whose release makes the fact stale."),
 		opt("keep", oneOf(map[string]string{"first": "first", "last": "last"}), func(f *Fact) *string { return &f.Keep }, "Which observation counts; default last."),
+		opt("initial", anyShape, func(f *Fact) *any { return &f.Initial }, "The value until a result shows one; left out, the fact is unknown until then. Its sources can read the value so far as former."),
 	},
 	finish: finishFact,
 }
@@ -178,6 +179,10 @@ func finishFact(l *loader, n *yamlNode, f *Fact) bool {
 			l.fail(k.Name.Pos, CodeValue, fmt.Sprintf("a key part cannot be called %q, a source has a key of that name", k.Name.S), "call it something else")
 			return false
 		}
+	}
+	if in := n.get("initial"); in != nil && (f.Initial == nil || len(f.Stale) > 0) {
+		l.fail(in.pos(), CodeValue, "a fact with an initial value always has one: it can neither be null nor go stale", "let a source set the value that holds after the call, or leave initial out")
+		return false
 	}
 	if len(f.Key) > MaxKey {
 		l.fail(f.Key[MaxKey].Name.Pos, CodeLimit, fmt.Sprintf("a fact's key has at most %d parts", MaxKey), "join parts into one text")

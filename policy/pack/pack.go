@@ -124,6 +124,8 @@ type Fact struct {
 	From   []Source
 	Stale  []Source
 	Keep   string // "last" (default) or "first"
+	// Initial is the value of every entry that no result has shown, as decoded; nil where such an entry is unknown. A fact that has one is never stale.
+	Initial any
 }
 
 // Schema is a JSON Schema written in a pack, with references resolved. A nil Doc takes the tool's output schema.
