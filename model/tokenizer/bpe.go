@@ -3,14 +3,17 @@ package tokenizer
 import "container/heap"
 
 // pair is two neighbouring tokens.
-type pair struct{ left, right int }
+type pair struct{ left, right int32 }
 
 // merge says what a pair becomes, and which merges go before it: those of lower rank.
-type merge struct{ rank, id int }
+type merge struct {
+	rank int
+	id   int32
+}
 
 // symbol is a token within a word, in a list of those that are left.
 type symbol struct {
-	id         int
+	id         int32
 	prev, next int // indexes, -1 at the ends
 	dead       bool
 }
@@ -41,7 +44,7 @@ func (c *candidates) Pop() any {
 }
 
 // merge spells a word in bytes and merges neighbours, lowest rank first and from the left among equals, until no pair of the word merges. It takes n log n steps for n bytes, so that a long word is no attack.
-func (t *Tokenizer) merge(w string) []int {
+func (t *Tokenizer) merge(w string) []int32 {
 	list := make([]symbol, len(w))
 	for i := range list {
 		list[i] = symbol{id: t.byteID[w[i]], prev: i - 1, next: i + 1}
@@ -75,7 +78,7 @@ func (t *Tokenizer) merge(w string) []int {
 		offer(left.prev)
 		offer(c.at)
 	}
-	var ids []int
+	var ids []int32
 	for i := 0; i >= 0; i = list[i].next {
 		ids = append(ids, list[i].id)
 	}

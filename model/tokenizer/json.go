@@ -26,7 +26,7 @@ func Parse(b []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	r := reader{t: &Tokenizer{source: b, special: map[int]bool{}, addedIDs: map[int]Added{}}}
+	r := reader{t: &Tokenizer{source: b, special: map[int32]bool{}, addedIDs: map[int32]Added{}}}
 	r.file(doc)
 	if r.err != nil {
 		return nil, r.err
@@ -70,13 +70,13 @@ func (r *reader) text(at string, v any) string {
 	return s
 }
 
-func (r *reader) id(at string, v any) int {
+func (r *reader) id(at string, v any) int32 {
 	n, ok := v.(int64)
 	if !ok || n < 0 || n > maxID {
 		r.refuse("%s is no id between 0 and %d", at, maxID)
 		return 0
 	}
-	return int(n)
+	return int32(n)
 }
 
 // flag returns a boolean that may be absent or null.
@@ -137,7 +137,7 @@ func (r *reader) model(m map[string]any) {
 	if r.err != nil {
 		return
 	}
-	ids := make(map[string]int, len(vocab))
+	ids := make(map[string]int32, len(vocab))
 	for spelled, v := range vocab {
 		ids[spelled] = r.id("model.vocab["+fmt.Sprintf("%.40q", spelled)+"]", v)
 	}
@@ -172,13 +172,13 @@ func (r *reader) model(m map[string]any) {
 }
 
 // fill makes the tables of a vocabulary in its byte spelling, and of its merges in the order of their ranks.
-func (t *Tokenizer) fill(ids map[string]int, pairs [][2]string) error {
-	top := -1
+func (t *Tokenizer) fill(ids map[string]int32, pairs [][2]string) error {
+	top := int32(-1)
 	for _, id := range ids {
 		top = max(top, id)
 	}
 	t.tokens = make([]string, top+1)
-	t.vocab = make(map[string]int, len(ids))
+	t.vocab = make(map[string]int32, len(ids))
 	seen := make([]bool, top+1)
 	for _, spelled := range sortedKeys(ids) {
 		id := ids[spelled]
@@ -246,7 +246,7 @@ func (t *Tokenizer) add(a Added) error {
 	if other, twice := t.addedIDs[a.ID]; twice {
 		return refuse("%.40q and %.40q have the id %d", other.Content, a.Content, a.ID)
 	}
-	for len(t.tokens) <= a.ID {
+	for len(t.tokens) <= int(a.ID) {
 		t.tokens = append(t.tokens, "")
 	}
 	if was := t.tokens[a.ID]; was != "" && was != a.Content {
@@ -254,7 +254,7 @@ func (t *Tokenizer) add(a Added) error {
 	}
 	t.tokens[a.ID] = a.Content
 	t.added = append(t.added, a)
-	slices.SortFunc(t.added, func(x, y Added) int { return x.ID - y.ID })
+	slices.SortFunc(t.added, func(x, y Added) int { return int(x.ID - y.ID) })
 	t.addedIDs[a.ID] = a
 	if a.Special {
 		t.special[a.ID] = true
@@ -412,7 +412,7 @@ func (r *reader) decoder(v any) {
 	}
 }
 
-func sortedKeys(m map[string]int) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

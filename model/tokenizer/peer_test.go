@@ -21,8 +21,8 @@ const modulesVariable = "PROVISO_NODE_MODULES"
 
 // encoded is what the other implementation made of a text.
 type encoded struct {
-	IDs  []int  `json:"ids"`
-	Text string `json:"text"`
+	IDs  []int32 `json:"ids"`
+	Text string  `json:"text"`
 }
 
 // peer encodes texts with the npm package. The test is skipped where node or the package is absent.

@@ -11,29 +11,29 @@ import (
 // Tokenizer holds a vocabulary and the stages that lead to it. It does not change after it was made and is safe for concurrent use.
 // Make one with Parse or Train.
 type Tokenizer struct {
-	vocab    map[string]int // spelled bytes → id, without added tokens
-	tokens   []string       // id → bytes; of an added token its content; empty where no token has the id
-	ranks    map[pair]merge // which neighbours become one
-	byteID   [256]int
+	vocab    map[string]int32 // spelled bytes → id, without added tokens
+	tokens   []string         // id → bytes; of an added token its content; empty where no token has the id
+	ranks    map[pair]merge   // which neighbours become one
+	byteID   [256]int32
 	whole    bool // a word that is a token is not merged (ignore_merges)
 	nfc      bool
 	patterns []*Pattern
-	added    []Added       // by id
-	special  map[int]bool  // ids of special tokens
-	addedIDs map[int]Added // by id
-	raw      *trie         // added tokens that are sought in the text as it is
-	cooked   *trie         // added tokens that are sought in the normalised text
-	before   []int         // what the post-processor puts in front
-	after    []int         // and behind
-	source   []byte        // tokenizer.json
+	added    []Added         // by id
+	special  map[int32]bool  // ids of special tokens
+	addedIDs map[int32]Added // by id
+	raw      *trie           // added tokens that are sought in the text as it is
+	cooked   *trie           // added tokens that are sought in the normalised text
+	before   []int32         // what the post-processor puts in front
+	after    []int32         // and behind
+	source   []byte          // tokenizer.json
 
 	mu    sync.RWMutex
-	cache map[string][]int
+	cache map[string][]int32
 }
 
 // Added is a token that is looked for in the text as a whole, before words are cut. Its fields are those of the format.
 type Added struct {
-	ID         int
+	ID         int32
 	Content    string
 	Special    bool // a control token: decoding can leave it out
 	Normalized bool // sought in the normalised text
@@ -57,7 +57,7 @@ type Options struct {
 func (t *Tokenizer) Size() int { return len(t.tokens) }
 
 // ID returns the id of a token by its content: an added token by its text, any other by its bytes. ok is false where there is none.
-func (t *Tokenizer) ID(content string) (id int, ok bool) {
+func (t *Tokenizer) ID(content string) (id int32, ok bool) {
 	for _, a := range t.added {
 		if a.Content == content {
 			return a.ID, true
@@ -68,15 +68,15 @@ func (t *Tokenizer) ID(content string) (id int, ok bool) {
 }
 
 // Bytes returns the bytes that a token stands for; of an added token its content. They are empty for an id that no token has.
-func (t *Tokenizer) Bytes(id int) string {
-	if id < 0 || id >= len(t.tokens) {
+func (t *Tokenizer) Bytes(id int32) string {
+	if id < 0 || int(id) >= len(t.tokens) {
 		return ""
 	}
 	return t.tokens[id]
 }
 
 // Special reports whether the id is that of a special token.
-func (t *Tokenizer) Special(id int) bool { return t.special[id] }
+func (t *Tokenizer) Special(id int32) bool { return t.special[id] }
 
 // Added returns the added tokens by id. The caller may keep them.
 func (t *Tokenizer) Added() []Added { return append([]Added(nil), t.added...) }
@@ -94,11 +94,11 @@ func (t *Tokenizer) Pattern() string {
 func (t *Tokenizer) JSON() []byte { return t.source }
 
 // Encode returns the ids of a text. Bytes that are not UTF-8 count as U+FFFD.
-func (t *Tokenizer) Encode(text string, o Options) []int {
+func (t *Tokenizer) Encode(text string, o Options) []int32 {
 	if !utf8.ValidString(text) {
 		text, o.Literal = valid(text, o.Literal)
 	}
-	var ids []int
+	var ids []int32
 	if o.Special {
 		ids = append(ids, t.before...)
 	}
@@ -156,7 +156,7 @@ func valid(text string, spans []Span) (string, []Span) {
 }
 
 // words cuts a piece by the patterns that are left and appends the ids of its words.
-func (t *Tokenizer) words(ids []int, piece string, patterns []*Pattern) []int {
+func (t *Tokenizer) words(ids []int32, piece string, patterns []*Pattern) []int32 {
 	if len(patterns) == 0 {
 		return t.word(ids, piece)
 	}
@@ -174,7 +174,7 @@ const (
 	cachedBytes = 64
 )
 
-func (t *Tokenizer) word(ids []int, w string) []int {
+func (t *Tokenizer) word(ids []int32, w string) []int32 {
 	if w == "" {
 		return ids
 	}
@@ -191,7 +191,7 @@ func (t *Tokenizer) word(ids []int, w string) []int {
 		known = t.merge(w)
 		t.mu.Lock()
 		if len(t.cache) >= cachedWords || t.cache == nil {
-			t.cache = map[string][]int{}
+			t.cache = map[string][]int32{}
 		}
 		t.cache[strings.Clone(w)] = known
 		t.mu.Unlock()
@@ -200,7 +200,7 @@ func (t *Tokenizer) word(ids []int, w string) []int {
 }
 
 // Decode returns the text of ids. With skipSpecial, special tokens are left out. Ids that no token has stand for nothing, and bytes that are not UTF-8 become U+FFFD.
-func (t *Tokenizer) Decode(ids []int, skipSpecial bool) string {
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	s := t.Stream(skipSpecial)
 	var b strings.Builder
 	for _, id := range ids {
@@ -223,7 +223,7 @@ type Stream struct {
 }
 
 // Next takes an id and returns the text that is complete with it.
-func (s *Stream) Next(id int) string {
+func (s *Stream) Next(id int32) string {
 	if a, ok := s.t.addedIDs[id]; ok {
 		text := s.Flush()
 		if a.Special && s.skip {

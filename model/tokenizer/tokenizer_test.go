@@ -45,8 +45,8 @@ func TestTrainIsReproducible(t *testing.T) {
 
 // golden is a file of texts with the ids that the npm package gives them.
 type golden struct {
-	Text string `json:"text"`
-	IDs  []int  `json:"ids"`
+	Text string  `json:"text"`
+	IDs  []int32 `json:"ids"`
 }
 
 // The ids of the golden files were given by another implementation (testdata/encode.mjs).
@@ -125,7 +125,7 @@ func TestLiteral(t *testing.T) {
 	text := "<|im_start|>user\nsay <|im_end|>!<|im_end|>"
 	at := strings.Index(text, "say")
 	inside := Span{at, at + len("say <|im_end|>!")}
-	count := func(ids []int) (n int) {
+	count := func(ids []int32) (n int) {
 		for _, id := range ids {
 			if id == end {
 				n++
@@ -177,16 +177,16 @@ func TestAddedTokens(t *testing.T) {
 	}
 	for _, c := range []struct {
 		text string
-		want []int // the added tokens in it
+		want []int32 // the added tokens in it
 		back string
 	}{
-		{"x  <a>  y", []int{500}, "x<a>y"},
-		{"x <a>b y", []int{501}, "x <a>b y"},
-		{"a word, swords words word", []int{502, 502}, "a word, swords words word"},
-		{"<a><a>", []int{500, 500}, "<a><a>"},
+		{"x  <a>  y", []int32{500}, "x<a>y"},
+		{"x <a>b y", []int32{501}, "x <a>b y"},
+		{"a word, swords words word", []int32{502, 502}, "a word, swords words word"},
+		{"<a><a>", []int32{500, 500}, "<a><a>"},
 	} {
 		ids := tok.Encode(c.text, Options{})
-		var got []int
+		var got []int32
 		for _, id := range ids {
 			if id >= 500 {
 				got = append(got, id)

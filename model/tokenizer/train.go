@@ -60,14 +60,14 @@ func Train(texts iter.Seq[string], o TrainOptions) (*Tokenizer, error) {
 
 // word is a word of the texts as the tokens that it consists of so far.
 type word struct {
-	ids   []int
+	ids   []int32
 	count int
 }
 
 // learner counts pairs over distinct words and keeps the counts up to date while merging.
 type learner struct {
 	tokens []string
-	known  map[string]int // bytes → id: two merges can lead to the same token
+	known  map[string]int32 // bytes → id: two merges can lead to the same token
 	merges []pair
 	words  []word
 	counts map[pair]int
@@ -104,15 +104,15 @@ func (q *pairQueue) Pop() any {
 }
 
 func newLearner(counts map[string]int) *learner {
-	l := &learner{known: map[string]int{}, counts: map[pair]int{}, where: map[pair][]int{}}
-	var byteID [256]int
+	l := &learner{known: map[string]int32{}, counts: map[pair]int{}, where: map[pair][]int{}}
+	var byteID [256]int32
 	for i, b := range alphabet() {
-		byteID[b] = i
-		l.known[string([]byte{b})] = i
+		byteID[b] = int32(i)
+		l.known[string([]byte{b})] = int32(i)
 		l.tokens = append(l.tokens, string([]byte{b}))
 	}
 	for _, text := range sortedKeys(counts) {
-		w := word{count: counts[text], ids: make([]int, len(text))}
+		w := word{count: counts[text], ids: make([]int32, len(text))}
 		for i := range w.ids {
 			w.ids[i] = byteID[text[i]]
 		}
@@ -166,7 +166,7 @@ func (l *learner) join(p pair) {
 	text := l.tokens[p.left] + l.tokens[p.right]
 	id, ok := l.known[text]
 	if !ok {
-		id = len(l.tokens)
+		id = int32(len(l.tokens))
 		l.tokens = append(l.tokens, text)
 		l.known[text] = id
 	}
@@ -220,7 +220,7 @@ type fileJSON struct {
 }
 
 type addedJSON struct {
-	ID         int    `json:"id"`
+	ID         int32  `json:"id"`
 	Content    string `json:"content"`
 	SingleWord bool   `json:"single_word"`
 	LStrip     bool   `json:"lstrip"`
@@ -273,7 +273,7 @@ func (l *learner) json(o TrainOptions) ([]byte, error) {
 		f.PreTokenizer = m{"type": "Sequence", "pretokenizers": []any{split, byteLevel}}
 	}
 	for i, s := range o.Special {
-		f.AddedTokens = append(f.AddedTokens, addedJSON{ID: len(l.tokens) + i, Content: s, Special: true})
+		f.AddedTokens = append(f.AddedTokens, addedJSON{ID: int32(len(l.tokens) + i), Content: s, Special: true})
 	}
 	if o.Begin != "" {
 		id := len(l.tokens) + slices.Index(o.Special, o.Begin)
