@@ -12,7 +12,7 @@ import (
 //go:embed page.html
 var pageText string
 
-// Page is a set of HTML templates over the shared ones: "head" (of data with a Title, up to the body), "script" (the filter and the end of the document), "foot" (the end alone) and "bar" (of a Bar).
+// Page is a set of HTML templates over the shared ones: "head" (of data with a Title, up to the body), "script" (the filter and the end of the document), "foot" (the end alone) and "bar" (of a Bar). A page may define "style", which the head holds behind the shared one.
 type Page struct{ set *template.Template }
 
 // NewPage parses templates that use the shared ones. It panics where they are wrong, since they are part of the program.
