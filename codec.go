@@ -22,7 +22,8 @@ func DecodeStrict[T ~string | ~[]byte](text T, v any) error {
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return fmt.Errorf("decode JSON: %T is not a pointer to write to", v)
 	}
-	d := decoder{s: string(text), twins: true}
+	d := newDecoder(string(text), true)
+	defer d.release()
 	if !d.start() || !d.into(rv.Elem()) || !d.finish() {
 		return d.err
 	}
@@ -651,7 +652,8 @@ func inline(raw []byte) bool {
 	if raw[0] == ' ' || raw[len(raw)-1] == ' ' || string(raw) == "null" || !utf8.Valid(raw) {
 		return false
 	}
-	d := decoder{s: string(raw)}
+	d := newDecoder(string(raw), true)
+	defer d.release()
 	return d.skip() && d.finish()
 }
 

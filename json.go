@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -64,8 +65,8 @@ func DecodeResultJSON[T ~string | ~[]byte](text T) (any, error) {
 }
 
 func decodeAny(text string, twins bool) (any, error) {
-	var keys [24]keyAt
-	d := decoder{s: text, twins: twins, keys: keys[:0]}
+	d := newDecoder(text, twins)
+	defer d.release()
 	if !d.start() {
 		return nil, d.err
 	}
@@ -74,6 +75,25 @@ func decodeAny(text string, twins bool) (any, error) {
 		return nil, d.err
 	}
 	return v, nil
+}
+
+// decoders are between two texts. One is made for every argument object and every result, and would be the largest thing that is.
+var decoders = sync.Pool{New: func() any { return &decoder{keys: make([]keyAt, 0, 24)} }}
+
+func newDecoder(text string, twins bool) *decoder {
+	d := decoders.Get().(*decoder)
+	d.s, d.twins = text, twins
+	return d
+}
+
+// release gives the decoder back without anything of its text, unless a text of unusual size has made it large.
+func (d *decoder) release() {
+	if cap(d.keys) > 256 || cap(d.buf) > 1<<12 {
+		return
+	}
+	clear(d.keys[:cap(d.keys)])
+	*d = decoder{keys: d.keys[:0], buf: d.buf[:0]}
+	decoders.Put(d)
 }
 
 // decoder is the one reader of JSON text. Its methods return false after setting err.

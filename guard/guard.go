@@ -70,7 +70,7 @@ type Guard struct {
 	ApprovalLife time.Duration
 	// MaxSessions is how many sessions are kept at hand; 0: 10,000. Others are folded from the journal when they go on.
 	MaxSessions int
-	// SnapshotEvery is after how many records of a session its state is kept, where Journal is a Keeper; 0: 1,000, negative: never. A session that goes on is folded from there.
+	// SnapshotEvery is after how many records of a session its state is kept, where Journal is a Keeper, and at least after a quarter of those before; 0: 1,000, negative: never. A session that goes on is folded from there.
 	SnapshotEvery int
 
 	mu       sync.RWMutex

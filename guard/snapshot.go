@@ -20,6 +20,7 @@ type Keeper interface {
 const defaultEvery = 1000
 
 // snapshot has the state of a locked session kept where it has gone on far enough since the last time. The session does not wait for it, and at most one is on its way.
+// The distance grows with the session, so that what snapshots cost a record does not.
 // A state that holds what the journal lacks is not kept: it would vouch for records that nobody can show.
 func (g *Guard) snapshot(s *entry) {
 	every := g.SnapshotEvery
@@ -28,7 +29,7 @@ func (g *Guard) snapshot(s *entry) {
 	}
 	k, ok := g.Journal.(Keeper)
 	seq := s.state.Next() - 1
-	if !ok || every < 0 || seq < s.kept+uint64(every) || len(s.behind) > 0 || !g.keeping.CompareAndSwap(false, true) {
+	if !ok || every < 0 || seq < s.kept+max(uint64(every), s.kept/4) || len(s.behind) > 0 || !g.keeping.CompareAndSwap(false, true) {
 		return
 	}
 	s.kept = seq

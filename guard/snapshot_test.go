@@ -134,7 +134,7 @@ func TestSnapshotsMakeFoldsShort(t *testing.T) {
 	}
 	g = &Guard{Policy: bank(t), Journal: log}
 	openAccount(t, g, "s")
-	if log.n > 101 {
+	if log.n > 121 {
 		t.Errorf("%d records of 260 were read", log.n)
 	}
 	if log.n < 2 {

@@ -127,21 +127,18 @@ func (s *said) asksMore(hash string, names proposal, terms string) bool {
 }
 
 // spend uses up what was confirmed for a call.
-func (t *talk) spend(seq uint64, hashes ...string) {
-	for _, h := range hashes {
-		t.drop(h)
-	}
-	if len(t.said) == 0 {
+func (t *talk) spend(seq uint64, in *policy.Input) {
+	t.drop(in.Hash)
+	if len(t.said) == 0 || !t.rules.AsksConsent() {
 		return
 	}
 	if t.used == nil {
 		t.used = map[string]uint64{}
 	}
-	for _, h := range hashes {
-		if h != "" {
-			t.used[h] = seq
-		}
+	if in.Hash != "" {
+		t.used[in.Hash] = seq
 	}
+	t.used[t.spoken(in)] = seq
 	if len(t.used) <= maxUsed {
 		return
 	}

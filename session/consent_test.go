@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/internal/testkit"
 )
 
@@ -249,7 +250,7 @@ func TestConsentIsBounded(t *testing.T) {
 		t.Errorf("the end of a long message was cut off: %s", stanceNames[last.answers()])
 	}
 	for i := range maxUsed + 10 {
-		p.s.talk.spend(uint64(1000+i), fmt.Sprint(i))
+		p.s.talk.spend(uint64(1000+i), &policy.Input{Event: in.Event, Hash: fmt.Sprint(i)})
 	}
 	if len(p.s.talk.used) > maxUsed || len(p.s.talk.said) > 0 {
 		t.Errorf("%d releases and %d messages are kept", len(p.s.talk.used), len(p.s.talk.said))

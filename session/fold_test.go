@@ -193,7 +193,8 @@ func TestRestoreRefuses(t *testing.T) {
 		"another version":        {`"version":3`, `"version":9`, "fold the records"},
 		"an unknown key":         {`"version":3`, `"version":3,"extra":2`, "PV007"},
 		"a cut text":             {`}`, ``, CodeSnapshot},
-		"a reservation too many": {`"open":[[3,`, `"open":[[9,`, "without its call"},
+		"a reservation too many": {`"open":"BoD`, `"open":"EoD`, "without its call"},
+		"half a point":           {`pgxAAA="`, `pgxAA=="`, "cut off"},
 		"an unknown query":       {`"queries":{`, `"queries":{"x":[],`, "does not ask"},
 	} {
 		t.Run(name, func(t *testing.T) {

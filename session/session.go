@@ -370,9 +370,9 @@ func (s *State) applyCall(in, sent *policy.Input, r *proviso.Record, anew bool) 
 	for _, k := range stale {
 		s.facts.spoil(k, s.seq)
 	}
-	s.talk.spend(s.seq, in.Hash, s.talk.spoken(in))
+	s.talk.spend(s.seq, in)
 	if sent != in {
-		s.talk.spend(s.seq, sent.Hash, s.talk.spoken(sent))
+		s.talk.spend(s.seq, sent)
 	}
 	s.move(sent)
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
@@ -76,12 +77,12 @@ type snapHeld struct {
 }
 
 type snapSer struct {
-	Key    string    `json:"key,omitempty"`
-	N      int64     `json:"n"`
-	Sum    int64     `json:"sum,omitempty"`
-	Last   int64     `json:"last"`
-	Points [][]int64 `json:"points,omitempty"`
-	Open   [][]int64 `json:"open,omitempty"`
+	Key    string `json:"key,omitempty"`
+	N      int64  `json:"n"`
+	Sum    int64  `json:"sum,omitempty"`
+	Last   int64  `json:"last"`
+	Points []byte `json:"points,omitempty"` // three zig-zag varints each, the first as the distance from the one before: there may be one for every call
+	Open   []byte `json:"open,omitempty"`
 }
 
 type snapSaid struct {
@@ -127,11 +128,12 @@ func (s *State) Snapshot() ([]byte, error) {
 	for _, h := range s.answers.order {
 		x.Answers = append(x.Answers, snapAnswer{h, s.answers.by[h]})
 	}
+	x.Known = make([]byte, 0, len(s.known.entries)*(len(digest{})+1))
 	for _, e := range s.known.entries {
 		x.Known = append(append(x.Known, e.digest[:]...), entryFlags(e))
 	}
 	x.Origins = s.origins.snapshot()
-	b, err := proviso.AppendJSON(nil, &x)
+	b, err := proviso.AppendJSON(make([]byte, 0, 2*len(x.Known)+4096), &x)
 	if err != nil {
 		return nil, fmt.Errorf("session: snapshot of %q: %w", s.id, err)
 	}
@@ -199,13 +201,40 @@ func (h *history) snapshot(x *snapshot) {
 
 func (s *series) snapshot(key string) snapSer {
 	out := snapSer{Key: key, N: s.n, Sum: s.sum, Last: s.last}
+	var at, seq int64
 	for _, p := range s.ring {
-		out.Points = append(out.Points, []int64{p.at, p.n, p.sum})
+		out.Points = appendTriple(out.Points, p.at-at, p.n, p.sum)
+		at = p.at
 	}
 	for _, f := range s.open {
-		out.Open = append(out.Open, []int64{int64(f.seq), f.at, f.sum})
+		out.Open = appendTriple(out.Open, int64(f.seq)-seq, f.at, f.sum)
+		seq = int64(f.seq)
 	}
 	return out
+}
+
+func appendTriple(b []byte, x, y, z int64) []byte {
+	return binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(b, x), y), z)
+}
+
+// triples gives back what appendTriple wrote, the first numbers summed up, and reports whether that is all there is.
+func triples(b []byte, each func(x, y, z int64) bool) bool {
+	var sum int64
+	for len(b) > 0 {
+		var v [3]int64
+		for i := range v {
+			n := 0
+			if v[i], n = binary.Varint(b); n <= 0 {
+				return false
+			}
+			b = b[n:]
+		}
+		sum += v[0]
+		if !each(sum, v[1], v[2]) {
+			return false
+		}
+	}
+	return true
 }
 
 // queryName identifies a query whatever its number: policies with one digest may number them differently.
@@ -338,17 +367,19 @@ func (h *history) restore(x *snapshot, open map[uint64]*call) error {
 		found++
 		for _, in := range list {
 			s := &series{n: in.N, sum: in.Sum, last: in.Last}
-			for _, p := range in.Points {
-				if len(p) != 3 {
-					return &FoldError{CodeSnapshot, "snapshot: a point of a window needs three numbers"}
-				}
-				s.ring = append(s.ring, point{p[0], p[1], p[2]})
+			whole := triples(in.Points, func(at, n, sum int64) bool {
+				s.ring = append(s.ring, point{at, n, sum})
+				return true
+			})
+			if !whole {
+				return &FoldError{CodeSnapshot, "snapshot: a point of a window is cut off"}
 			}
-			for _, f := range in.Open {
-				if len(f) != 3 || open[uint64(f[0])] == nil {
-					return &FoldError{CodeSnapshot, "snapshot: a reservation without its call"}
-				}
-				s.open = append(s.open, flight{uint64(f[0]), f[1], f[2]})
+			whole = triples(in.Open, func(seq, at, sum int64) bool {
+				s.open = append(s.open, flight{uint64(seq), at, sum})
+				return open[uint64(seq)] != nil
+			})
+			if !whole {
+				return &FoldError{CodeSnapshot, "snapshot: a reservation without its call"}
 			}
 			h.points += len(s.ring)
 			if q.many == nil {
