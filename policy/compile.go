@@ -76,8 +76,8 @@ func (c *compiler) run() {
 	c.scoped, c.lifts = map[string][]string{}, map[string][]lift{}
 	c.settings()
 	c.shaper = &schema.Compiler{Loc: p.loc, Structs: map[string]*schema.Shape{}}
-	reg, err := types.NewRegistry()
-	if err != nil { // unreachable: an empty registry has nothing to conflict
+	reg, err := builtin.Registry()
+	if err != nil { // unreachable: the types are constants, and tests make registries of them
 		panic(err)
 	}
 	c.prov = &schema.Provider{Provider: reg, Structs: c.shaper.Structs}
@@ -102,15 +102,14 @@ func (c *compiler) run() {
 
 // environment builds the CEL environment that every program extends.
 func (c *compiler) environment(reg *types.Registry) bool {
-	opts := []cel.EnvOption{
-		cel.OptionalTypes(), // before the type provider, which must see its types
+	opts := append(builtin.Options(), // before the type provider: they declare types, which only CEL's own provider takes
+		cel.OptionalTypes(),
 		cel.CustomTypeProvider(c.prov), cel.CustomTypeAdapter(reg),
 		cel.ParserExpressionSizeLimit(16384), cel.ParserRecursionLimit(64), cel.RegexProgramSizeLimit(condition.MaxRegexProgram),
 		cel.EnableMacroCallTracking(), cel.EnableIdentifierEscapeSyntax(),
 		cel.Variable("now", cel.TimestampType), cel.Variable("tz", cel.StringType),
 		cel.Variable("session", c.p.session.Type), cel.Variable("data", c.data.Type),
-	}
-	opts = append(opts, builtin.Options()...)
+	)
 	opts = append(opts, frameOptions()...)
 	for _, f := range c.p.facts {
 		if reservedNames[f.name] {

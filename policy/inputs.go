@@ -68,6 +68,7 @@ func (u *unit) inputs(x *condition.Checked, e ast.Expr, out []input, seen map[st
 		}
 	case ast.ComprehensionKind:
 		out = u.inputs(x, e.AsComprehension().IterRange(), out, seen)
+		out = u.inputs(x, e.AsComprehension().AccuInit(), out, seen) // what cel.bind gives a name to
 	}
 	return out
 }

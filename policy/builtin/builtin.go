@@ -79,9 +79,12 @@ func Lookup(name string) *Func {
 }
 
 // Options declares every function of All to a CEL environment, with its cost model, and beside them CEL's own extensions that are pure:
-// strings (lowerAscii, split, substring, format …), math, sets and lists. Arguments that have to be one of some words are checked where they are written out.
+// strings (lowerAscii, split, substring, format …), math, sets, lists, encoders (base64), network addresses (ip, cidr), cel.bind, and comprehensions
+// over two variables. Of encoders and cel.bind the first version is taken: later ones add functions that read JSON less strictly than ours, and what only optimisers write.
+// Arguments that have to be one of some words are checked where they are written out.
 func Options() []cel.EnvOption {
-	out := []cel.EnvOption{ext.Strings(), ext.Math(), ext.Sets(), ext.Lists(ext.ListsMaxRangeSize(MaxItems)), cel.ASTValidators(literals{})}
+	out := []cel.EnvOption{ext.Strings(), ext.Math(), ext.Sets(), ext.Lists(ext.ListsMaxRangeSize(MaxItems)), ext.Encoders(ext.EncodersVersion(0)), ext.Network(),
+		ext.Bindings(ext.BindingsVersion(0)), ext.TwoVarComprehensions(), cel.ASTValidators(literals{})}
 	for _, f := range All {
 		var overloads []cel.FunctionOpt
 		for _, o := range f.Overloads {
@@ -91,6 +94,15 @@ func Options() []cel.EnvOption {
 		out = append(out, cel.Function(f.Name, overloads...))
 	}
 	return out
+}
+
+// Registry returns the types that expressions can name: CEL's own, and those of the extensions that Options declares.
+func Registry() (*types.Registry, error) {
+	reg, err := types.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	return reg, reg.RegisterType(types.OptionalType, ext.IPType, ext.CIDRType)
 }
 
 // declare binds the overload with its limits checked and its errors named after the function.

@@ -122,11 +122,18 @@ func (f *labelFinder) visit(e ast.Expr) {
 	case ast.ComprehensionKind:
 		c := e.AsComprehension()
 		f.visit(c.IterRange())
-		if f.isLabel(c.IterRange()) {
-			f.vars[c.IterVar()]++
-			defer func() { f.vars[c.IterVar()]-- }()
+		f.visit(c.AccuInit())
+		for _, v := range []struct {
+			name string
+			of   ast.Expr
+		}{{c.IterVar(), c.IterRange()}, {c.IterVar2(), c.IterRange()}, {c.AccuVar(), c.AccuInit()}} { // the accumulator is the variable of cel.bind
+			if v.name != "" && f.isLabel(v.of) {
+				f.vars[v.name]++
+				defer func() { f.vars[v.name]-- }()
+			}
 		}
 		f.visit(c.LoopStep())
+		f.visit(c.Result())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/parser"
 
 	"github.com/proviso-dev/proviso"
@@ -68,7 +70,7 @@ func (u *Unit) checkWith(t pack.Text, doubles map[int64]bool) (*Checked, bool) {
 	out, iss := u.Env().Check(parsed)
 	if iss.Err() == nil {
 		x.AST = out.NativeRep()
-		return x, u.checkFilters(x) && u.checkLabels(x)
+		return x, u.checkFilters(x) && u.checkLabels(x) && u.checkKeys(x)
 	}
 	// A literal that was written 2 beside a number is meant as 2.0: mark it and check again.
 	again := false
@@ -243,5 +245,37 @@ func (u *Unit) checkLabels(x *Checked) bool {
 			slices.Sort(u.Traced)
 		}
 	})
+	return ok
+}
+
+// checkKeys refuses a map written out with a key twice, or with one that no map can have: CEL leaves it to its implementations what such a map holds.
+func (u *Unit) checkKeys(x *Checked) bool {
+	ok := true
+	ast.PreOrderVisit(x.AST.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.MapKind {
+			return
+		}
+		var keys []ref.Val
+		for _, m := range e.AsMap().Entries() {
+			k := m.AsMapEntry().Key()
+			if k.Kind() != ast.LiteralKind {
+				continue
+			}
+			v := k.AsLiteral()
+			switch v.(type) {
+			case types.Bool, types.Int, types.Uint, types.String:
+			default:
+				u.Report(x.At(k), CodeConstant, fmt.Sprintf("%v cannot be the key of a map", v.Value()), "keys are texts, integers or true and false")
+				ok = false
+				return
+			}
+			if slices.ContainsFunc(keys, func(o ref.Val) bool { return o.Equal(v) == types.True }) {
+				u.Report(x.At(k), CodeConstant, fmt.Sprintf("the key %v stands twice in a map", v.Value()), "write each key once")
+				ok = false
+				return
+			}
+			keys = append(keys, v)
+		}
+	}))
 	return ok
 }

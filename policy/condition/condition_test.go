@@ -54,6 +54,10 @@ func TestCheck(t *testing.T) {
 		{"account == account", "PV105 fact account is read without its whole key; write account[id]"},
 		{"account['x'].owner == args.to", ""},
 		{"args.to.matches('(')", "PV108 pattern: "},
+		{"args.amount > {'a': 1.0, 'b': 2.0}[args.to]", ""},
+		{"args.amount > {'a': 1.0, 'a': 2.0}[args.to]", `PV111 the key a stands twice in a map`},
+		{"args.to == {1: 'a', 1u: 'b'}[dyn(1)]", "PV111 the key 1 stands twice in a map"},
+		{"args.to == {1.5: 'a'}[dyn(1.5)]", "PV111 1.5 cannot be the key of a map"},
 	} {
 		u, findings := testUnit(t)
 		f, ok := u.Open(&pack.Cond{Expr: pack.Text{S: c.text}})

@@ -114,6 +114,12 @@ func (u *Unit) checkFacts(x *Checked, e ast.Expr, indexed int) bool {
 		}
 	case ast.ComprehensionKind:
 		q := e.AsComprehension()
+		for _, name := range []string{q.IterVar(), q.IterVar2(), q.AccuVar()} {
+			if _, isFact := u.Facts[name]; isFact {
+				u.Report(x.At(e), CodeFactIndex, fmt.Sprintf("%s is a fact, and a variable here", name), "rename the variable")
+				return false
+			}
+		}
 		for _, k := range []ast.Expr{q.IterRange(), q.AccuInit(), q.LoopCondition(), q.LoopStep(), q.Result()} {
 			ok = u.checkFacts(x, k, 0) && ok
 		}

@@ -39,11 +39,11 @@ func (in *inliner) inline(e ast.Expr, lets map[string]pack.Text, stack []string)
 		q := e.AsComprehension()
 		inner := map[string]pack.Text{}
 		for k, v := range lets {
-			if k != q.IterVar() && k != q.IterVar2() {
+			if k != q.IterVar() && k != q.IterVar2() && k != q.AccuVar() { // the accumulator is the variable of cel.bind
 				inner[k] = v
 			}
 		}
-		return in.inline(q.IterRange(), lets, stack) && in.all([]ast.Expr{q.LoopCondition(), q.LoopStep(), q.Result()}, inner, stack)
+		return in.all([]ast.Expr{q.IterRange(), q.AccuInit()}, lets, stack) && in.all([]ast.Expr{q.LoopCondition(), q.LoopStep(), q.Result()}, inner, stack)
 	}
 	return true
 }

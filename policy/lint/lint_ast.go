@@ -2,7 +2,9 @@ package lint
 
 import (
 	"strings"
+	"sync"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -10,24 +12,32 @@ import (
 	"cel.dev/cel-go/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // negation is the connective that turns a sign around.
 const negation = tree.Not
 
-// lintParser reads the same language as the compiler's environment, without types.
-var lintParser, lintParserErr = parser.NewParser(
-	parser.Macros(parser.AllMacros...), parser.EnableOptionalSyntax(true), parser.EnableIdentEscapeSyntax(true),
-	parser.MaxRecursionDepth(64), parser.ExpressionSizeCodePointLimit(16384),
-)
+// lintParser reads the same language as the compiler's environment, without types. It is made when it is first needed: programs that do not lint start faster.
+var lintParser = sync.OnceValues(func() (*parser.Parser, error) {
+	env, err := cel.NewEnv(builtin.Options()...)
+	if err != nil {
+		return nil, err
+	}
+	return parser.NewParser(
+		parser.Macros(env.Macros()...), parser.EnableOptionalSyntax(true), parser.EnableIdentEscapeSyntax(true),
+		parser.MaxRecursionDepth(64), parser.ExpressionSizeCodePointLimit(16384),
+	)
+})
 
 // parseCEL parses an expression; nil where it is no CEL.
 func parseCEL(text string) (ast.Expr, *ast.SourceInfo) {
-	if lintParserErr != nil {
+	p, err := lintParser()
+	if err != nil { // unreachable: the options are constants that tests make environments of
 		return nil, nil
 	}
-	a, errs := lintParser.Parse(common.NewTextSource(text))
+	a, errs := p.Parse(common.NewTextSource(text))
 	if len(errs.GetErrors()) > 0 {
 		return nil, nil
 	}
