@@ -43,6 +43,9 @@ const (
 	compareSeed   = 1
 )
 
+// CodeCompare is the code of runs that cannot be compared.
+const CodeCompare = "PV603"
+
 // ErrOther is the error of Compare where the runs are not about the same cases: their shares say nothing about each other.
 var ErrOther = errors.New("the runs are over different cases")
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -15,7 +16,7 @@ import (
 )
 
 // OfPack is the suite of a policy's cases, each a conversation played as package audit plays it. The labels are the outcomes wanted at its steps and of its results;
-// a case passes where the names behind them are right as well. Cases of one name are told apart by a number.
+// a case passes where the names behind them are right as well. Its group is the name of its file. Cases of one name are told apart by a number.
 func OfPack(name string, p *policy.Policy, cases []pack.Case) *Suite {
 	s := &Suite{Name: name, Subject: p.Digest()}
 	times := map[string]int{}
@@ -30,7 +31,7 @@ func OfPack(name string, p *policy.Policy, cases []pack.Case) *Suite {
 		for j := range c.Steps {
 			eachWant(&c.Steps[j], func(w *pack.Want, _ bool) { want = append(want, w.Outcome.String()) })
 		}
-		s.Cases = append(s.Cases, Case{ID: id, Group: c.Pos.File, Pos: c.Pos, Want: want, Digest: digestOf(*c)})
+		s.Cases = append(s.Cases, Case{ID: id, Group: path.Base(c.Pos.File), Pos: c.Pos, Want: want, Digest: digestOf(*c)})
 	}
 	s.Play = func(_ context.Context, i int) (Answer, error) {
 		c := &cases[i]

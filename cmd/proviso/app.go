@@ -30,7 +30,7 @@ func newApp(in io.Reader, out, errs io.Writer, lookup func(string) (string, bool
 
 // globals are the flags of every command.
 type globals struct {
-	Output string `short:"o" help:"Format of the output: pretty, json, jsonl, sarif, junit, github, markdown; html of audit and diff." enum:"pretty,json,jsonl,sarif,junit,github,markdown,html" default:"pretty" placeholder:"FORMAT"`
+	Output string `short:"o" help:"Format of the output: pretty, json, jsonl, sarif, junit, github, markdown; html of audit, diff and eval." enum:"pretty,json,jsonl,sarif,junit,github,markdown,html" default:"pretty" placeholder:"FORMAT"`
 	JSON   bool   `name:"json" help:"The same as -o json."`
 	Color  string `help:"Use colour: ${enum}." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 	Quiet  bool   `short:"q" help:"Say nothing on standard error but errors."`
@@ -49,6 +49,7 @@ type commands struct {
 	Schema schemaCmd `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
 	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
 	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
+	Eval   evalCmd   `cmd:"" group:"look" help:"Run suites of cases, compare two runs: run, compare, report."`
 	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
 	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
 	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`

@@ -115,14 +115,21 @@ func (a *app) progress() *progress {
 	return &progress{a: a, on: terminal(a.stderr) && !a.quiet && a.env("TERM") != "dumb", last: a.now()}
 }
 
-// step shows the state at most five times a second, and not at all in the first half second.
+// step shows the state of an audit.
 func (p *progress) step(s audit.Progress) {
+	p.show(func() string {
+		return fmt.Sprintf("%d sessions, %d events%s  %s", s.Sessions, s.Events, resumed(s), shorten(s.File, 40))
+	})
+}
+
+// show writes a state in the place of the one before, at most five times a second.
+func (p *progress) show(state func() string) {
 	now := p.a.now()
 	if !p.on || now.Sub(p.last) < 200*time.Millisecond {
 		return
 	}
 	p.last = now
-	fmt.Fprintf(p.a.stderr, "\r\x1b[K%d sessions, %d events%s  %s", s.Sessions, s.Events, resumed(s), shorten(s.File, 40))
+	fmt.Fprintf(p.a.stderr, "\r\x1b[K%s", state())
 }
 
 // resumed says how many of the sessions an earlier run had finished.

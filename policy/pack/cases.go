@@ -177,3 +177,16 @@ func (l *loader) tests(f fileRef) {
 		l.pack.Tests = append(l.pack.Tests, file.Cases...)
 	}
 }
+
+// ReadCases reads a file of cases that is no part of a pack, such as cases that were held back while the pack was written. Positions and findings name the file as it is given.
+// With findings of severity Error the cases are as complete as they could be made.
+func ReadCases(file string, src []byte) ([]Case, proviso.Diagnostics) {
+	n, ds := parseYAML(file, src)
+	l := &loader{pack: &Pack{}, ds: ds}
+	if n == nil {
+		return nil, l.ds
+	}
+	cases, _ := caseFileObject.read(l, n)
+	l.ds.Sort()
+	return cases.Cases, l.ds
+}
