@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"github.com/proviso-dev/proviso"
 )
@@ -84,15 +85,30 @@ func Seal(r *proviso.Record, prev Hash) (Entry, error) {
 	if err != nil {
 		return Entry{}, sealError(r, err)
 	}
-	h := head{Session: e.Session, Seq: e.Seq, Prev: prev, Body: HashOf(e.Body)}
-	if h.Record, err = proviso.AppendJSON(nil, open); err != nil {
-		return Entry{}, sealError(r, err)
-	}
-	if e.Head, err = proviso.AppendJSON(nil, &h); err != nil {
+	if e.Head, err = appendHead(&e, prev, open); err != nil {
 		return Entry{}, sealError(r, err)
 	}
 	e.Hash = HashOf(e.Head)
 	return e, nil
+}
+
+// appendHead writes what head is read from. The record goes straight into the line, rather than through a text of its own that would have to be looked at again.
+func appendHead(e *Entry, prev Hash, open *proviso.Record) ([]byte, error) {
+	b := make([]byte, 0, 1024)
+	b, err := proviso.AppendJSON(append(b, `{"session":`...), e.Session)
+	if err != nil {
+		return nil, err
+	}
+	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
+	if prev != (Hash{}) {
+		b = append(hex.AppendEncode(append(b, `,"prev":"`...), prev[:]), '"')
+	}
+	body := HashOf(e.Body)
+	b = append(hex.AppendEncode(append(b, `,"body":"`...), body[:]), '"')
+	if b, err = proviso.AppendJSON(append(b, `,"record":`...), open); err != nil {
+		return nil, err
+	}
+	return append(b, '}'), nil
 }
 
 func sealError(r *proviso.Record, err error) error {

@@ -33,10 +33,13 @@ func (w *writer) run() {
 	}
 }
 
-// take takes the next batch out of the line: a task alone, or as many records as one transaction should hold.
+// take takes the next batch out of the line, where that is ripe: a task alone, or as many records as one transaction should hold.
 func (w *writer) take() (batch []*request, closing bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.ripe && !w.closing {
+		return nil, false
+	}
 	n := 0
 	for i, r := range w.line {
 		if r.alone() && i > 0 || n > 0 && n+len(r.records) > maxBatch {
@@ -50,6 +53,7 @@ func (w *writer) take() (batch []*request, closing bool) {
 	}
 	w.line = w.line[len(batch):]
 	w.inHand = len(batch)
+	w.ripe = len(w.line) > 0
 	return batch, w.closing
 }
 
@@ -152,6 +156,7 @@ func (w *writer) fail(batch []*request, err *Error) (again bool) {
 	}
 	w.line = kept
 	w.line = append(back, w.line...)
+	w.ripe = len(w.line) > 0
 	for _, r := range waiting {
 		w.forget(r)
 	}
@@ -347,11 +352,9 @@ func (s *Store) do(ctx context.Context, op string, task func(ctx context.Context
 func (w *writer) end() error {
 	w.mu.Lock()
 	w.closing = true
+	w.timer.Stop()
+	w.hurry()
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
 	<-w.done
 	if n := w.lost.Load(); n > 0 {
 		return &Error{Code: CodeIO, Op: "close " + w.store.path, Msg: fmt.Sprintf("%d records that were enqueued could not be written", n), Hint: "look at the disk"}

@@ -21,11 +21,8 @@ func (s *Store) first(f func(ctx context.Context) error) error {
 	r := &request{done: make(chan error, 1), after: f}
 	w.mu.Lock()
 	w.line = append([]*request{r}, w.line...)
+	w.hurry()
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
 	return <-r.done
 }
 

@@ -30,6 +30,9 @@ const (
 	maxBatch = 1024
 	// maxTips bounds what is remembered of sessions; what is forgotten is read again.
 	maxTips = 1 << 16
+	// linger is how long records that nobody waits for may stand in line, so that they share a commit and whoever enqueues them seldom has to wake the goroutine; lump is how many of them are not left to stand.
+	linger = 5 * time.Millisecond
+	lump   = maxBatch / 2
 	// patience is how long the writer waits before it tries again on a disk that was full.
 	patience = 250 * time.Millisecond
 )
@@ -45,6 +48,9 @@ type writer struct {
 	queued   int               // records in line or in hand
 	inHand   int               // requests that were taken out of the line and are not settled
 	accepted map[string]uint64 // the last record of a session that was taken in
+	ripe     bool              // the line is to be written now
+	timed    bool              // it will be ripe when the timer fires
+	timer    *time.Timer
 	broken   *Error            // a failure after which nothing is written any more
 	closing  bool
 	space    chan struct{} // closed and renewed when the line gets shorter
@@ -80,6 +86,8 @@ func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
 		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, full: true,
 		space: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	w.timer = time.AfterFunc(time.Hour, w.ripen)
+	w.timer.Stop()
 	op := "open " + s.path
 	db, err := sql.Open("sqlite", source(s.path, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
 	if err != nil {
@@ -220,11 +228,31 @@ func (w *writer) stand(ctx context.Context, r *request) error {
 	}
 	w.line = append(w.line, r)
 	w.queued += len(r.records)
+	switch {
+	case r.done != nil || w.queued >= lump:
+		w.hurry()
+	case !w.ripe && !w.timed:
+		w.timed = true
+		w.timer.Reset(linger)
+	}
+	return nil
+}
+
+// hurry has the line written now. The lock is held.
+func (w *writer) hurry() {
+	w.ripe = true
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
-	return nil
+}
+
+// ripen is called by the timer.
+func (w *writer) ripen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timed = false
+	w.hurry()
 }
 
 // number checks that each record follows the last one of its session, and takes the numbers.
