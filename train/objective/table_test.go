@@ -32,9 +32,16 @@ func (p table) logp(tokens []int32) []float64 {
 }
 
 func (p table) all(batch []Sample) [][]float64 {
+	prob := make([][]float64, len(p))
+	for t := range p {
+		prob[t] = softmax(p[t])
+	}
 	out := make([][]float64, len(batch))
 	for i, s := range batch {
-		out[i] = p.logp(s.Tokens)
+		out[i] = make([]float64, len(s.Tokens))
+		for t, y := range s.Tokens {
+			out[i][t] = math.Log(prob[t][y])
+		}
 	}
 	return out
 }
