@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -68,6 +69,7 @@ var (
 	rawType   = reflect.TypeFor[JSON]()
 	bytesType = reflect.TypeFor[[]byte]()
 	anyType   = reflect.TypeFor[any]()
+	timeType  = reflect.TypeFor[time.Time]()
 
 	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -84,6 +86,7 @@ type plan struct {
 
 type field struct {
 	name      string
+	lead      string // the name as it stands before a value
 	index     []int
 	form      form
 	raw       bool
@@ -112,7 +115,7 @@ func planOf(t reflect.Type) *plan {
 			name = f.Name
 		}
 		options = "," + options + ","
-		n := field{name: name, index: f.Index, form: formOf(f.Type), raw: f.Type == rawType, omitEmpty: strings.Contains(options, ",omitempty,"), omitZero: strings.Contains(options, ",omitzero,")}
+		n := field{name: name, lead: string(append(appendText(nil, name), ':')), index: f.Index, form: formOf(f.Type), raw: f.Type == rawType, omitEmpty: strings.Contains(options, ",omitempty,"), omitZero: strings.Contains(options, ",omitzero,")}
 		p.keys[name] = len(p.fields)
 		if n.raw {
 			p.keys[name+textSuffix] = len(p.fields)
@@ -138,6 +141,7 @@ const (
 	asBody
 	asEvent
 	asPointer
+	asTime
 	byMethod     // the type's own MarshalJSON or UnmarshalJSON
 	byTextMethod // the type's own MarshalText or UnmarshalText
 )
@@ -165,6 +169,8 @@ func formOf(t reflect.Type) form {
 	switch {
 	case isFixed:
 		f.write = fixed
+	case t == timeType:
+		f.write = asTime
 	case t.Implements(marshaler):
 		f.write = byMethod
 	case t.Implements(textMarshaler):
@@ -560,6 +566,9 @@ func appendAs(b []byte, f form, v reflect.Value) ([]byte, error) {
 	case asBytes:
 		b = append(b, '"')
 		return append(base64.StdEncoding.AppendEncode(b, v.Bytes()), '"'), nil
+	case asTime:
+		b, err := timeOf(v).AppendText(append(b, '"'))
+		return append(b, '"'), err
 	case byMethod:
 		out, err := v.Interface().(json.Marshaler).MarshalJSON()
 		return append(b, out...), err
@@ -588,6 +597,14 @@ func appendAs(b []byte, f form, v reflect.Value) ([]byte, error) {
 		return appendMap(b, v)
 	}
 	return b, fmt.Errorf("encode JSON: type %s has no JSON form", v.Type())
+}
+
+// timeOf is the time in v, without a copy on the heap where it need not be one.
+func timeOf(v reflect.Value) time.Time {
+	if v.CanAddr() {
+		return *v.Addr().Interface().(*time.Time)
+	}
+	return v.Interface().(time.Time)
 }
 
 // appendNumber writes a float so that it reads back as a float and not as an integer.
@@ -623,7 +640,7 @@ func appendStruct(b []byte, v reflect.Value) ([]byte, error) {
 			b = appendRaw(b, f.name, fv.Bytes())
 			continue
 		}
-		b = append(appendText(b, f.name), ':')
+		b = append(b, f.lead...)
 		var err error
 		if b, err = appendAs(b, f.form, fv); err != nil {
 			return b, err

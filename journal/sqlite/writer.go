@@ -51,7 +51,7 @@ type writer struct {
 	ripe     bool              // the line is to be written now
 	timed    bool              // it will be ripe when the timer fires
 	timer    *time.Timer
-	broken   *Error            // a failure after which nothing is written any more
+	broken   *Error // a failure after which nothing is written any more
 	closing  bool
 	space    chan struct{} // closed and renewed when the line gets shorter
 	wake     chan struct{}
