@@ -55,7 +55,16 @@ var otherwise = map[string]bool{
 // of the same bullet, and a heading ends a list of at least two members that it could only repeat (ALL within ALL): such text is ambiguous, and this reading is a convention.
 // A list without heading, a heading without list, a heading that says more than this (not all of, exactly one of) and steps out of number are errors, since what they mean cannot be known.
 // The error is a *SyntaxError at a byte of the text. Texts of more than 64 KiB and lists in more than 200 lists are refused.
-func English(text string) (n *Node, leaves []string, err error) {
+func English(text string) (n *Node, leaves []string, err error) { return EnglishWith(text, Atom) }
+
+// EnglishWith is English for texts whose author is known to leave out one heading: an item that begins with another bullet is a list that combines by unheaded, which is
+// All, Any, Chain or Gate. With Atom such a list is refused, as English does, since a guess would let through or stop what it must not.
+//
+//  2. • The order does not exist.
+//     • The order is not paid.
+//
+// The members that follow stand in the column of the first, or, in text that does not indent, in that of the item; then the list is the innermost one as any other.
+func EnglishWith(text string, unheaded Op) (n *Node, leaves []string, err error) {
 	if len(text) > maxEnglish {
 		return nil, nil, &SyntaxError{maxEnglish, fmt.Sprintf("longer than %d bytes; split the text", maxEnglish)}
 	}
@@ -65,7 +74,7 @@ func English(text string) (n *Node, leaves []string, err error) {
 	if t := strings.TrimSpace(text); t == "" || strings.EqualFold(strings.TrimSuffix(t, "."), "none") {
 		return nil, nil, nil
 	}
-	items, err := englishItems(text)
+	items, err := englishItems(text, unheaded)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,6 +95,7 @@ func English(text string) (n *Node, leaves []string, err error) {
 // englishItem is one item with the lines that continue it.
 type englishItem struct {
 	offset, indent int
+	column         int  // of the first member, where the item is a list without a heading; else 0
 	bullet         rune // '1' for numbers, 'a' for letters, 0 for none
 	number         int  // of a numbered or lettered item, from 1
 	text           string
@@ -93,7 +103,7 @@ type englishItem struct {
 	negated        bool
 }
 
-func englishItems(text string) ([]englishItem, error) {
+func englishItems(text string, unheaded Op) ([]englishItem, error) {
 	var items []englishItem
 	offset := 0
 	for line := range strings.Lines(text) {
@@ -116,8 +126,14 @@ func englishItems(text string) ([]englishItem, error) {
 			last.text += " " + it.text
 			continue
 		}
-		if again, _, _ := cutBullet(it.text); again != 0 {
-			return nil, &SyntaxError{it.offset, "a list within an item, without a heading that says how its members combine"}
+		if bullet, number, inner := cutBullet(it.text); bullet != 0 {
+			if again, _, _ := cutBullet(inner); again != 0 || unheaded == Atom || number > 1 {
+				return nil, &SyntaxError{it.offset, "a list within an item, without a heading that says how its members combine"}
+			}
+			head := it
+			head.op, head.column = unheaded, it.indent+utf8.RuneCountInString(rest)-utf8.RuneCountInString(it.text)
+			items = append(items, head)
+			it.bullet, it.number, it.text = bullet, number, inner
 		}
 		if it.text == "" {
 			return nil, &SyntaxError{it.offset, "an item without text"}
@@ -126,7 +142,7 @@ func englishItems(text string) ([]englishItem, error) {
 	}
 	for i := range items {
 		it := &items[i]
-		if !strings.HasSuffix(it.text, ":") {
+		if it.op != Atom || !strings.HasSuffix(it.text, ":") {
 			continue
 		}
 		var ok bool
@@ -262,7 +278,13 @@ func (p *englishParser) place(it englishItem) error {
 
 // takes reports whether the item continues the list.
 func (l *englishList) takes(it englishItem) bool {
-	if it.indent != l.indent || it.bullet != l.bullet {
+	if it.bullet != l.bullet {
+		return false
+	}
+	if l.head.column > 0 && len(l.kids) == 1 && it.indent == l.head.column {
+		l.indent, l.deeper = it.indent, true
+	}
+	if it.indent != l.indent {
 		return false
 	}
 	if it.number > 0 {

@@ -3,6 +3,7 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,48 @@ func TestEnglish(t *testing.T) {
 			a.Expect(t, fmt.Sprintf("%d.tree", i), []byte(got))
 		}
 	})
+}
+
+// A list within an item that has no heading combines as the caller says, and is refused where nobody says it.
+func TestEnglishWith(t *testing.T) {
+	const flat = "ALL of these conditions must be met:\n" +
+		"• These steps must be completed in order:\n" +
+		"  1. The order exists.\n" +
+		"  2.     • The order is lost.\n" +
+		"  • The order is late.\n" +
+		"• The user is logged in.\n"
+	const nested = "ALL of these:\n- - The order is lost.\n  - ANY ONE of these:\n      - It is late.\n      - It is broken.\n  - It is wrong.\n- The user is logged in.\n"
+	const ambiguous = "ALL of these:\n  •    • The order is lost.\n  • The order is late.\n"
+	const alone = "ALL of these:\n- - The order is lost.\n"
+	for _, c := range []struct {
+		text     string
+		unheaded Op
+		want     string
+	}{
+		{flat, Gate, "all(chain(The order exists., gate(The order is lost., The order is late.)), The user is logged in.)"},
+		{flat, All, "all(chain(The order exists., all(The order is lost., The order is late.)), The user is logged in.)"},
+		{nested, Any, "all(any(The order is lost., It is late., It is broken., It is wrong.), The user is logged in.)"},
+		{nested, Chain, "all(chain(The order is lost., any(It is late., It is broken.), It is wrong.), The user is logged in.)"},
+		{ambiguous, Gate, "gate(The order is lost., The order is late.)"},
+		{alone, Gate, "gate(The order is lost.)"},
+	} {
+		n, leaves, err := EnglishWith(c.text, c.unheaded)
+		if err != nil {
+			t.Errorf("%v\n%s", err, c.text)
+			continue
+		}
+		if got := strings.ReplaceAll(Print(n, func(i int) string { return leaves[i] }), "`", ""); got != c.want {
+			t.Errorf("read %s, want %s\n%s", got, c.want, c.text)
+		}
+		if _, _, err := English(c.text); err == nil {
+			t.Errorf("read without being told how the list combines\n%s", c.text)
+		}
+	}
+	for _, text := range []string{"ALL of these:\n- - - three deep\n", "ALL of these:\n- 2. begins with two\n", "ALL of these:\n- -\n", "ALL of these:\n- - a\nb:\n"} {
+		if n, _, err := EnglishWith(text, Gate); err == nil {
+			t.Errorf("%q is read as %s", text, Print(n, name))
+		}
+	}
 }
 
 // indented shows a tree with one node a line.
@@ -122,8 +165,16 @@ func FuzzEnglish(f *testing.F) {
 	f.Add("ALL of these conditions must be met:\n• a\n• ANY ONE of these conditions must be met:\n  • b\n  • c\n")
 	f.Add("These steps must be completed in order:\n1. ALL of these:\n• a\n• b\n2. c")
 	f.Add("None of these:\n\t- a\n\t- b\nmore\n")
+	f.Add("ALL of these:\n- - a\n  - b\n- c\n")
+	f.Add("In order:\n1.   • a\n • b\n2. c\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		n, leaves, err := English(s)
+		if n, leaves, err := English(s); err == nil { // what can be read without being told is read as it is
+			with, more, err := EnglishWith(s, Gate)
+			if err != nil || !slices.Equal(leaves, more) || Print(n, name) != Print(with, name) {
+				t.Fatalf("%q: %v", s, err)
+			}
+		}
+		n, leaves, err := EnglishWith(s, Gate)
 		if err != nil {
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > len(s) || n != nil || leaves != nil {
