@@ -6,12 +6,15 @@ import (
 	"testing"
 )
 
-// The figures of the guard alone: go test -run GuardFigures -v.
-func TestGuardFigures(t *testing.T) {
+// The figures of the guard alone, and those of origins: go test -run 'GuardFigures|OriginFigures' -v.
+func TestGuardFigures(t *testing.T)  { printed(t, guardFigures) }
+func TestOriginFigures(t *testing.T) { printed(t, originFigures) }
+
+func printed(t *testing.T, measure func(context.Context) ([]figure, error)) {
 	if testing.Short() {
 		t.Skip("skipped: takes some ten seconds; run without -short")
 	}
-	figures, err := guardFigures(context.Background())
+	figures, err := measure(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
