@@ -24,6 +24,7 @@ type webPolicy struct {
 	ID          string
 	Task        int
 	Source      string
+	Category    string
 	Template    string
 	Description string
 	Eval        webCheck
@@ -109,8 +110,14 @@ const (
 	webActed   = "count('act', {}) > 0"
 )
 
-// quoted is a CEL text; quotedList a list of them.
-func quoted(s string) string { return strconv.Quote(s) }
+// quoted is a CEL text, in the quotes that YAML leaves alone where it can be; quotedList is a list of them.
+func quoted(s string) string {
+	q := strconv.Quote(s)
+	if q == `"`+s+`"` && !strings.Contains(s, "'") {
+		return "'" + s + "'"
+	}
+	return q
+}
 
 func quotedList(list []string) string {
 	out := make([]string, len(list))
@@ -124,7 +131,7 @@ func quotedList(list []string) string {
 func alternatives(s string) []string {
 	var out []string
 	for _, a := range strings.Split(strings.ToLower(s), " |or| ") {
-		if a != "" {
+		if a = strings.TrimSpace(a); a != "" {
 			out = append(out, a)
 		}
 	}
@@ -177,10 +184,10 @@ func webVisits(p webPolicy) webParts {
 
 // webURL cuts a pattern as the suite does: slashes at its end removed, percent-decoded, and split into the place and the query, in which empty values do not count.
 func webURL(s string) (place string, query map[string][]string) {
-	s = strings.TrimRight(s, "/")
-	if d, err := url.PathUnescape(s); err == nil {
-		s = strings.ToLower(d)
-	}
+	s = strings.ToLower(percentEncoded.ReplaceAllStringFunc(strings.TrimRight(s, "/"), func(x string) string {
+		d, _ := url.PathUnescape(x)
+		return d
+	}))
 	place, fragment, _ := strings.Cut(s, "#")
 	place, raw, _ := strings.Cut(place, "?")
 	if _, after, ok := strings.Cut(place, "://"); ok {
@@ -200,6 +207,8 @@ func webURL(s string) (place string, query map[string][]string) {
 	}
 	return place, query
 }
+
+var percentEncoded = regexp.MustCompile(`(?:%[0-9a-fA-F]{2})+`)
 
 // webTyping are the actions that write into a page; webNavigation the keys that only move in it.
 var (
@@ -269,7 +278,9 @@ func webInputs(p webPolicy) webParts {
 	for i, s := range p.Eval.OnlyFill {
 		given[i] = strings.ToLower(strings.TrimSpace(s))
 	}
-	foreign := func(i int) string { return fmt.Sprintf("!(text.lower(args.values[%d]).trim() in %s)", i, quotedList(given)) }
+	foreign := func(i int) string {
+		return fmt.Sprintf("!(text.lower(args.values[%d]).trim() in %s)", i, quotedList(given))
+	}
 	entered := func(conds ...any) any { return map[string]any{"all": conds} }
 	return webParts{rules: []map[string]any{{"id": p.clause(), "tools": []any{"act"}, "require": map[string]any{"not": map[string]any{"any": []any{
 		entered(webKind+" in ['fill', 'type', 'select_option']", "size(args.values) > 1", foreign(1)),
@@ -388,23 +399,10 @@ func plainWords(s string) string {
 	return strings.TrimLeft(s, " .,;:'\"()/-")
 }
 
-// webCompile loads and compiles policies as a user's packs are.
-func webCompile(t testing.TB, policies []webPolicy) *policy.Policy {
-	t.Helper()
-	p, ds := webTryCompile(t, policies, nil)
-	if p == nil {
-		t.Fatalf("compile:\n%v", ds)
-	}
-	return p
-}
-
-// webTryCompile is webCompile with a last word on the files.
-func webTryCompile(t testing.TB, policies []webPolicy, mend func(fstest.MapFS)) (*policy.Policy, proviso.Diagnostics) {
+// webPacks loads the packs of policies.
+func webPacks(t testing.TB, policies []webPolicy) []*pack.Pack {
 	t.Helper()
 	files, ranks := webFiles(t, policies)
-	if mend != nil {
-		mend(files)
-	}
 	var packs []*pack.Pack
 	for _, r := range ranks {
 		pk, ds := pack.Load(files, r)
@@ -413,5 +411,15 @@ func webTryCompile(t testing.TB, policies []webPolicy, mend func(fstest.MapFS)) 
 		}
 		packs = append(packs, pk)
 	}
-	return policy.Compile(packs...)
+	return packs
+}
+
+// webCompile loads and compiles policies as a user's packs are.
+func webCompile(t testing.TB, packs ...*pack.Pack) *policy.Policy {
+	t.Helper()
+	p, ds := policy.Compile(packs...)
+	if ds.Worst(proviso.Error) {
+		t.Fatalf("compile:\n%v", ds)
+	}
+	return p
 }

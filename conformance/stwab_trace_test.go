@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -164,4 +165,43 @@ func writeConversations(t testing.TB, cases []webCase) string {
 	name := filepath.Join(t.TempDir(), "runs.jsonl")
 	must(t, os.WriteFile(name, []byte(b.String()), 0o600))
 	return name
+}
+
+// webLine is one step of an archive: the action, its arguments in quotes, the element in brackets, and behind @ the pages.
+var webLine = regexp.MustCompile(`^(\S+)((?:\s+"[^"]*")*)(?:\s+\[(.*)\])?(?:\s+@\s*(.*))?$`)
+
+// webRuns reads the runs of an archive.
+func webRuns(t testing.TB, p webPolicy, text string) (cases []webCase) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if name, begins := strings.CutSuffix(line, ":"); begins {
+			cases = append(cases, webCase{id: name, policy: p})
+			continue
+		}
+		c := &cases[len(cases)-1]
+		if url, ends := strings.CutPrefix(line, "page "); ends {
+			c.PageURL = &url
+			continue
+		}
+		m := webLine.FindStringSubmatch(line)
+		if m == nil {
+			t.Fatalf("%q is no step", line)
+		}
+		var s webStep
+		s.Action.Type, s.State.Info.Text = m[1], m[3]
+		for i, v := range strings.Split(m[2], `"`) {
+			if i%2 == 1 {
+				s.Action.Args = append(s.Action.Args, v)
+			}
+		}
+		if urls := strings.Fields(m[4]); len(urls) > 0 {
+			s.State.Observation.URL, s.State.Observation.Pages = urls[0], urls[1:]
+		}
+		c.Steps = append(c.Steps, s)
+	}
+	return cases
 }
