@@ -27,3 +27,4 @@
 // autograd for one architecture, allocates nothing in the loop, and is checked layer by layer against finite differences and PyTorch.
 package nn
 
+//go:generate go run ./asmgen

@@ -122,8 +122,14 @@ func (ks *kernels) gemm(p product) {
 				if p.transA {
 					at = q*p.lda + i
 				}
-				ks.pack(w.a, p.a[at:], p.lda, !p.transA, ks.mr, mc, kc)
-				ks.block(w, mc, nc, kc, p.c[i*p.ldc+j:], p.ldc, p.acc || q > 0)
+				a := left{w.a, p.a[at:], p.lda}
+				if p.transA {
+					ks.pack(w.a, p.a[at:], p.lda, false, ks.mr, mc, kc)
+					a.rows = nil
+				} else if full := mc / ks.mr * ks.mr; full < mc {
+					ks.pack(w.a[full*kc:], p.a[at+full*p.lda:], p.lda, true, ks.mr, mc-full, kc)
+				}
+				ks.block(w, a, mc, nc, kc, p.c[i*p.ldc+j:], p.ldc, p.acc || q > 0)
 			}
 		}
 	}
@@ -142,8 +148,8 @@ func (ks *kernels) pack(dst, src []float32, ld int, byRow bool, width, count, kc
 		switch {
 		case have < width:
 			clear(panel)
-		case byRow && ks.packCols != nil:
-			done = ks.packCols(panel, from, ld, width, kc)
+		case byRow && width == ks.nr && ks.packCols != nil:
+			done = ks.packCols(panel, from, ld, kc)
 		case !byRow && ks.packRows != nil:
 			done = ks.packRows(panel, from, ld, width, kc)
 		}
@@ -161,12 +167,23 @@ func (ks *kernels) pack(dst, src []float32, ld int, byRow bool, width, count, kc
 	}
 }
 
-// block multiplies packed panels: mc×kc by kc×nc.
-func (ks *kernels) block(w *scratch, mc, nc, kc int, c []float32, ldc int, acc bool) {
+// left is a block of A: panels, and, where it is stored by rows, those rows, which the tile reads in place.
+type left struct {
+	panels, rows []float32
+	ld           int
+}
+
+// block multiplies a block of A, mc×kc, by the packed panels of B, kc×nc.
+func (ks *kernels) block(w *scratch, a left, mc, nc, kc int, c []float32, ldc int, acc bool) {
 	for j := 0; j < nc; j += ks.nr {
+		cols := min(ks.nr, nc-j)
 		for i := 0; i < mc; i += ks.mr {
-			rows, cols := min(ks.mr, mc-i), min(ks.nr, nc-j)
-			ks.into(w, rows, cols, kc, &w.a[i*kc], 1, ks.mr, &w.b[j*kc], ks.nr, c[i*ldc+j:], ldc, acc)
+			rows := min(ks.mr, mc-i)
+			if a.rows != nil && rows == ks.mr {
+				ks.into(w, rows, cols, kc, &a.rows[i*a.ld], a.ld, 1, &w.b[j*kc], ks.nr, c[i*ldc+j:], ldc, acc)
+				continue
+			}
+			ks.into(w, rows, cols, kc, &a.panels[i*kc], 1, ks.mr, &w.b[j*kc], ks.nr, c[i*ldc+j:], ldc, acc)
 		}
 	}
 }

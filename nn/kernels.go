@@ -14,14 +14,13 @@ type kernels struct {
 	// tile sets C[mr×nr] = A[mr×k]·B[k×nr], or adds to it where acc is 1. Strides are in values: A[i,p] is a[i*aRow+p*aCol], B[p,j] is b[p*bRow+j], C[i,j] is c[i*cRow+j].
 	tile func(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, cRow int, acc int)
 
-	// packRows writes n rows of width values, stride values apart, one after the other to dst. packCols does the same for columns: dst[p*width+i] = src[i*stride+p], p < n.
-	// Both are made for width mr and nr; where one is nil or returns fewer than n, plain Go does the rest.
+	// packRows writes n rows of width values, stride values apart, one after the other to dst; width is mr or nr. packCols does the same for nr columns:
+	// dst[p*nr+i] = src[i*stride+p], p < n. Both return how many they did; plain Go does the rest, and all of it where they are nil.
 	packRows func(dst, src []float32, stride, width, n int) int
-	packCols func(dst, src []float32, stride, width, n int) int
+	packCols func(dst, src []float32, stride, n int) int
 
-	// skinny sets y[i,j] = x[i,:]·w[j,:] for i < m and j < n, or adds to it, reading w once: rows are k long and xRow, wRow, yRow values apart. The sum of one
-	// element has the same order whatever m and n are.
-	skinny func(m, n, k int, x []float32, xRow int, w []float32, wRow int, y []float32, yRow int, acc bool)
+	// skinny computes a product with transB and without transA, reading B once: for few rows of A. The order of the sum of an element does not depend on m and n.
+	skinny func(p product)
 
 	// combine sets y = Σ s[t]·v[t*vRow:], a weighted sum of rows as long as y.
 	combine func(y, s, v []float32, vRow int)

@@ -49,15 +49,15 @@ func tilePlain(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float
 	}
 }
 
-func skinnyPlain(m, n, k int, x []float32, xRow int, w []float32, wRow int, y []float32, yRow int, acc bool) {
-	for j := range n {
-		row := w[j*wRow : j*wRow+k]
-		for i := range m {
-			s := dotPlain(x[i*xRow:i*xRow+k], row)
-			if acc {
-				s += y[i*yRow+j]
+func skinnyPlain(p product) {
+	for j := range p.n {
+		row := p.b[j*p.ldb : j*p.ldb+p.k]
+		for i := range p.m {
+			s := dotPlain(p.a[i*p.lda:i*p.lda+p.k], row)
+			if p.acc {
+				s += p.c[i*p.ldc+j]
 			}
-			y[i*yRow+j] = s
+			p.c[i*p.ldc+j] = s
 		}
 	}
 }
@@ -190,8 +190,13 @@ func lsePlain(z []float32) (lse, entropy float32) {
 		sum += e
 		mean += e * d
 	}
+	return logs(top, sum, mean)
+}
+
+// logs returns the logarithm of a sum of exponentials and the entropy, from the largest exponent, Σ exp(z-top) and Σ exp(z-top)·(z-top).
+func logs(top float32, sum, mean float64) (lse, entropy float32) {
 	ln := math.Log(sum)
-	return top + float32(ln), float32(ln - mean/sum)
+	return float32(float64(top) + ln), float32(ln - mean/sum)
 }
 
 func lseBackPlain(z []float32, lse, a, b float32) {

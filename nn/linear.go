@@ -79,7 +79,7 @@ func multiply(workers int, way way, rows, out, in int, x, w, y []float32, ldy in
 	const each = 64 // rows of w that one worker takes
 	parallel(workers, (out+each-1)/each, func(_, t int) {
 		lo, hi := t*each, min((t+1)*each, out)
-		active.skinny(rows, hi-lo, in, x, in, w[lo*in:], in, y[lo:], ldy, acc)
+		active.skinny(product{false, true, rows, hi - lo, in, x, in, w[lo*in:], in, y[lo:], ldy, acc})
 	})
 }
 
