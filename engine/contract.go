@@ -118,6 +118,11 @@ func (c contract) distribution(t *testing.T) {
 	if math.Abs(sum-1) > 1e-9+float64(info.Vocab)*c.tolerance {
 		t.Errorf("the probabilities of all tokens sum to %.9f", sum)
 	}
+	none := Datum{Input: contractText[:3], Target: []int32{NoTarget, 9, NoTarget}, Weight: []float64{3, 0, 3}}
+	out2, err := e.ForwardBackward(context.Background(), []Datum{none})
+	if must(t, out2, err); out2.LogProbs[0][0] != 0 || out2.LogProbs[0][2] != 0 || out2.LogProbs[0][1] == 0 {
+		t.Errorf("positions without a target say %v", out2.LogProbs[0])
+	}
 	if info.Entropy && math.Abs(out.Entropy[0][2]-entropy) > 1e-9+100*c.tolerance {
 		t.Errorf("the entropy is %.6f; the log-probabilities say %.6f", out.Entropy[0][2], entropy)
 	}

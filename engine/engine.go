@@ -21,7 +21,8 @@ import (
 type Engine interface {
 	// Info says what is being trained.
 	Info(ctx context.Context) (Info, error)
-	// ForwardBackward adds the gradient of Loss = −Σ Weight·logp − Σ Entropy·H over all rows to the gradient, and returns what the forward pass found. Where it fails the gradient is as before.
+	// ForwardBackward adds the gradient of Loss = −Σ Weight·logp − Σ Entropy·H over all rows to the gradient, and returns what the forward pass found.
+	// Where the batch is refused with ErrInput the gradient is as before; where anything fails later, it is cleared.
 	ForwardBackward(ctx context.Context, batch []Datum) (Output, error)
 	// LogProbs is the forward pass alone, under the weights of a path. Weight and Entropy of the rows are not read.
 	LogProbs(ctx context.Context, path string, batch []Datum) (Output, error)
@@ -61,6 +62,9 @@ type Info struct {
 	StepsTaken int    // optimizer steps in the state being trained
 }
 
+// NoTarget in Datum.Target says that nothing is predicted there: the position only gives context, costs no output layer, and its log-probability is 0.
+const NoTarget int32 = -1
+
 // Datum is one row: position i reads Input[i] and predicts Target[i], so that a text t of n tokens has Input t[:n-1] and Target t[1:]. All slices have the same length, at least 1.
 type Datum struct {
 	Input  []int32
@@ -71,12 +75,16 @@ type Datum struct {
 	Entropy []float64
 }
 
-// Continue returns the row that scores a continuation after a prompt, and the position of the continuation's first token in Target. An empty prompt leaves the first token of the continuation without a prediction; first is then −1.
+// Continue returns the row that scores a continuation after a prompt, and the position of the continuation's first token in Target; before it nothing is predicted. An empty prompt leaves the first token of the continuation without a prediction; first is then −1.
 func Continue(prompt, continuation []int32) (d Datum, first int) {
 	all := make([]int32, 0, len(prompt)+len(continuation))
 	all = append(append(all, prompt...), continuation...)
 	n := max(len(all)-1, 0)
-	return Datum{Input: all[:n:n], Target: all[len(all)-n:]}, len(prompt) - 1
+	d = Datum{Input: all[:n:n], Target: append([]int32(nil), all[len(all)-n:]...)}
+	for i := 0; i < len(prompt)-1 && i < n; i++ {
+		d.Target[i] = NoTarget
+	}
+	return d, len(prompt) - 1
 }
 
 // Output is what a forward pass found: for each row, as long as it, the natural logarithms of the probabilities of the targets, and, from engines that know it, the entropy in nats.
@@ -233,8 +241,11 @@ func checkDatum(info Info, d Datum) error {
 	case info.Context > 0 && n > info.Context:
 		return fmt.Errorf("%d tokens, but the context holds %d; shorten the text or split it", n, info.Context)
 	}
-	for _, tokens := range [][]int32{d.Input, d.Target} {
+	for k, tokens := range [][]int32{d.Input, d.Target} {
 		for i, t := range tokens {
+			if k == 1 && t == NoTarget {
+				continue
+			}
 			if t < 0 || info.Vocab > 0 && int(t) >= info.Vocab {
 				return fmt.Errorf("position %d: token %d is not in the vocabulary of %d; was the text cut by another tokenizer?", i, t, info.Vocab)
 			}

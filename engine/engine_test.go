@@ -22,7 +22,7 @@ func TestTableInTwoPasses(t *testing.T) {
 
 func TestContinue(t *testing.T) {
 	d, first := Continue([]int32{1, 2}, []int32{3, 4})
-	if !slices.Equal(d.Input, []int32{1, 2, 3}) || !slices.Equal(d.Target, []int32{2, 3, 4}) || d.Target[first] != 3 {
+	if !slices.Equal(d.Input, []int32{1, 2, 3}) || !slices.Equal(d.Target, []int32{NoTarget, 3, 4}) || d.Target[first] != 3 {
 		t.Errorf("got %+v, %d", d, first)
 	}
 	if d, first := Continue(nil, []int32{3}); len(d.Input) != 0 || first != -1 {

@@ -127,6 +127,9 @@ func (t *Table) forward(s tableState, batch []Datum) (Output, error) {
 	for i, d := range batch {
 		out.LogProbs[i], out.Entropy[i] = make([]float64, len(d.Input)), make([]float64, len(d.Input))
 		for j, target := range d.Target {
+			if target == NoTarget {
+				continue
+			}
 			logp := t.logSoftmax(s, t.key(d.Input, j))
 			if math.IsNaN(logp[target]) {
 				return Output{}, fmt.Errorf("forward: row %d, position %d: the log-probability is %w", i, j, ErrNotFinite)
@@ -165,7 +168,7 @@ func (t *Table) backward(batch []Datum, out Output) {
 			if d.Entropy != nil {
 				e = d.Entropy[j]
 			}
-			if w == 0 && e == 0 {
+			if w == 0 && e == 0 || target == NoTarget {
 				continue
 			}
 			key := t.key(d.Input, j)
