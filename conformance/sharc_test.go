@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -167,13 +168,77 @@ func (r *sharcRule) flips(a answers, q int) bool {
 	return a[q] == proviso.Unknown && try(a)
 }
 
+// gains are how much the answer to each open question is expected to tell about the decision, in bits per cost, found by trying all answers:
+// the entropy of the decision less that which is expected once the question is answered (methods: expected drop of entropy per cost). about gives the chance of a yes, and the cost.
+func (r *sharcRule) gains(a answers, about func(q int) (prior, cost float64)) map[int]float64 {
+	var holds func(b answers) float64
+	holds = func(b answers) float64 {
+		i := slices.Index(b, proviso.Unknown)
+		if i < 0 {
+			return map[bool]float64{true: 1}[tree.Kleene(r.tree, func(i int) proviso.Tri { return b[i] }) == proviso.True]
+		}
+		yes, no := slices.Clone(b), slices.Clone(b)
+		yes[i], no[i] = proviso.True, proviso.False
+		p, _ := about(i)
+		return p*holds(yes) + (1-p)*holds(no)
+	}
+	out := map[int]float64{}
+	for q, v := range a {
+		if v != proviso.Unknown {
+			continue
+		}
+		yes, no := slices.Clone(a), slices.Clone(a)
+		yes[q], no[q] = proviso.True, proviso.False
+		p, cost := about(q)
+		h, n := holds(yes), holds(no)
+		out[q] = (bits(p*h+(1-p)*n) - p*bits(h) - (1-p)*bits(n)) / cost
+	}
+	return out
+}
+
+// bits is the entropy of something that is true with the chance p.
+func bits(p float64) float64 {
+	if p <= 0 || p >= 1 {
+		return 0
+	}
+	return -p*math.Log2(p) - (1-p)*math.Log2(1-p)
+}
+
+// uneven are chances and costs that differ from question to question.
+func uneven(q int) (prior, cost float64) {
+	return 0.1 + 0.8*math.Mod(float64(q+1)*0.618, 1), 1 + math.Mod(float64(q+1)*0.414, 1)
+}
+
+// best reports whether the questions come in the order of what their answers tell, the most informative first, by trying all answers; and whether gains are told as they are.
+func (r *sharcRule) best(a answers, about func(q int) (prior, cost float64)) bool {
+	asked := tree.Ask(r.tree, tree.IsFalse, func(i int) tree.Set { return tree.SetOf(a[i]) }, about)
+	if about == nil {
+		about = func(int) (float64, float64) { return 0.5, 1 }
+	}
+	const rounding = 1e-9
+	gains := r.gains(a, about)
+	most := 0.0
+	for _, g := range gains {
+		most = max(most, g)
+	}
+	last := most
+	for i, q := range asked {
+		g := gains[q.Atom]
+		if math.Abs(g-q.Gain) > rounding || g > last+rounding || i == 0 && g < most-rounding {
+			return false
+		}
+		last = g
+	}
+	return len(asked) > 0
+}
+
 // maxStates bounds the subsets of answers that are tried out for one rule; of more, every so many-th is.
 const maxStates = 20_000
 
 // Every row of the rule tables is decided as it says. Whatever subset of the answers is known, the decision is yes or no exactly where no other answer could change it,
 // and where it asks, every question is one whose answer can still change it, and the most informative comes first.
 func TestShARC(t *testing.T) {
-	var table, early, matters, listed tally
+	var table, early, matters, listed, best, bestUneven tally
 	byKind := map[string]*tally{}
 	unfitted := 0
 	testkit.Lines(t, "sharc/rule_trees.jsonl", func(line []byte) {
@@ -226,6 +291,14 @@ func TestShARC(t *testing.T) {
 			if got != want {
 				t.Errorf("%s over %v: %s, completions give %s", r.ID, a, got, want)
 			}
+			if want == proviso.NeedInfo {
+				even, weighed := r.best(a, nil), r.best(a, uneven)
+				best.add(even)
+				bestUneven.add(weighed)
+				if !even || !weighed {
+					t.Errorf("%s over %v: the questions do not come in the order of what they tell", r.ID, a)
+				}
+			}
 			for q := range missing {
 				ok := r.flips(a, q)
 				matters.add(ok)
@@ -242,6 +315,8 @@ func TestShARC(t *testing.T) {
 	exactly("sharc.table_agreement", table)
 	exactly("sharc.never_early_or_late", early)
 	exactly("sharc.question_matters", matters)
+	exactly("sharc.most_informative_first", best)
+	exactly("sharc.most_informative_first_weighed", bestUneven)
 	exactly("sharc.first_question_accepted", listed)
 	if table.n == 0 || table.share() < 1 || early.share() < 1 || matters.share() < 1 {
 		t.Error("every row has to agree, and every question has to matter")

@@ -150,6 +150,20 @@ type sopCall struct {
 	Leaves  []sopLeaf
 	Permit  *bool
 	Result  json.RawMessage
+	Error   *string // what the tool, or the suite's evaluator, failed with
+}
+
+// worked reports whether the tool carried the call out when the suite made it: it neither failed nor answered no.
+func (c sopCall) worked(t testing.TB) bool {
+	answer := string(c.Result)
+	var pair []json.RawMessage
+	if strings.HasPrefix(answer, "[") {
+		must(t, json.Unmarshal(c.Result, &pair))
+		if len(pair) == 2 {
+			answer = string(pair[0])
+		}
+	}
+	return c.Error == nil && answer != "false"
 }
 
 // attributes are the session variables as a door would set them: who is logged in, and the limits that a deployment sets.

@@ -290,7 +290,7 @@ func (c sopCall) decide(t testing.TB, p *policy.Policy, books json.RawMessage) (
 // a call that still waits for something counts as stopped. Every right denial by a rule names a check that the suite found missing.
 func TestSOPBenchDecisions(t *testing.T) {
 	data := readSOP(t)
-	var all, withTree, wrongful, missed, names, only, malformed tally
+	var all, withTree, wrongful, harmful, missed, names, only, malformed tally
 	stopped := map[string]bool{} // by the id of the decision
 	for _, domain := range data.domains() {
 		dir, ok := sopPackOf(domain)
@@ -301,7 +301,7 @@ func TestSOPBenchDecisions(t *testing.T) {
 		d := newSOPDesk(t, dir)
 		table := map[string]*confusion{}
 		total := &confusion{}
-		var agreement tally
+		var agreement, named tally
 		differ := map[string][]string{}
 		for _, c := range data.calls {
 			if c.Domain != domain || c.Permit == nil {
@@ -323,12 +323,15 @@ func TestSOPBenchDecisions(t *testing.T) {
 				agreement.add(right)
 				table[c.Tool].add(*c.Permit, got.Outcome, first)
 				total.add(*c.Permit, got.Outcome, first)
+				if *c.Permit {
+					harmful.add(!right && c.worked(t))
+				}
 				if right && !*c.Permit {
 					faulty := len(got.Errors) > 0 // the arguments are refused before any rule is asked
 					malformed.add(faulty)
 					if !faulty {
 						missing, others := c.named(got)
-						names.add(missing > 0)
+						named.add(missing > 0)
 						only.add(missing > 0 && others == 0)
 						if missing == 0 || others > 0 {
 							why := fmt.Sprintf("%s: names %d missing checks and %d others: %s", c.Tool, missing, others, explain(got))
@@ -354,6 +357,8 @@ func TestSOPBenchDecisions(t *testing.T) {
 			t.Logf("%d × %s\n\t%s", len(differ[why]), why, strings.Join(differ[why], " "))
 		}
 		exactly("sopbench."+domain+"_agreement", agreement)
+		exactly("sopbench."+domain+"_names_missing_check", named)
+		names.join(named)
 		withTree.join(agreement)
 		wrongful.join(tally{float64(total.wrongful()), total.permitted()})
 		missed.join(tally{float64(total[0][proviso.Allow]), total.forbidden()})
@@ -364,6 +369,7 @@ func TestSOPBenchDecisions(t *testing.T) {
 	exactly("sopbench.decision_agreement", withTree)
 	exactly("sopbench.decision_agreement_all", all)
 	exactly("sopbench.wrongful_denials", wrongful)
+	exactly("sopbench.wrongful_denials_of_calls_that_work", harmful)
 	exactly("sopbench.missed_violations", missed)
 	exactly("sopbench.names_missing_check", names)
 	exactly("sopbench.names_only_missing_checks", only)
