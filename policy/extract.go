@@ -82,6 +82,9 @@ func (s *source) observe(in *Input, typed any, so Facts, out []proviso.FactValue
 
 func (s *source) one(raw *sourceView, typed any, so Facts, out []proviso.FactValue) []proviso.FactValue {
 	v := &sourceView{args: raw.args, result: typed, item: raw.item}
+	if s.fact.initial == nil && !s.applies(v) {
+		return out
+	}
 	fv := proviso.FactValue{FactKey: proviso.FactKey{Fact: s.fact.name}}
 	for i, k := range s.keys {
 		val, _, err := k.Eval(v)
@@ -95,10 +98,7 @@ func (s *source) one(raw *sourceView, typed any, so Facts, out []proviso.FactVal
 		fv.Key = append(fv.Key, part)
 	}
 	if s.fact.initial != nil {
-		v.former = s.fact.so(fv.Key, so, out)
-	}
-	if s.when != nil {
-		if holds, _, err := s.when.Eval(v); err != nil || holds != types.True {
+		if v.former = s.fact.so(fv.Key, so, out); !s.applies(v) {
 			return out
 		}
 	}
@@ -117,6 +117,15 @@ func (s *source) one(raw *sourceView, typed any, so Facts, out []proviso.FactVal
 	}
 	fv.Value = conv
 	return append(out, fv)
+}
+
+// applies reports whether the source supplies anything; one whose condition fails supplies nothing.
+func (s *source) applies(v *sourceView) bool {
+	if s.when == nil {
+		return true
+	}
+	holds, _, err := s.when.Eval(v)
+	return err == nil && holds == types.True
 }
 
 // so is an entry as it was before, by what the same result has shown of it already or else by the session; nil where it is in error or not known.

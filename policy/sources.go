@@ -44,11 +44,11 @@ func (c *compiler) declareFacts() {
 				cf.shape = &schema.Shape{Type: types.DynType, Loc: c.p.loc}
 			}
 			if f.Initial != nil {
-				v, err := cf.shape.Convert(f.Initial, "")
-				if err != nil {
+				var err error
+				if cf.initial, err = cf.shape.Convert(f.Initial, ""); err != nil {
+					cf.initial = f.Initial // its sources may be right
 					c.diag(f.Name.Pos, codeToolSchema, fmt.Sprintf("fact %s: the initial value does not conform: %v", f.Name.S, err), "change the value or the schema")
 				}
-				cf.initial = v
 			}
 			c.p.factIndex[f.Name.S] = cf.index
 			c.p.facts = append(c.p.facts, cf)
