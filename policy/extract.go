@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 
 	"cel.dev/cel-go/cel"
@@ -13,6 +14,9 @@ import (
 )
 
 // This file reads facts out of tool results, and the keys that a call makes stale.
+
+// MaxGrown bounds the value of a fact that is made of its former one, in bytes of JSON; one that grows beyond is in error.
+const MaxGrown = 64 << 10
 
 // sourceView is the activation of a fact's source expressions.
 type sourceView struct {
@@ -113,6 +117,10 @@ func (s *source) one(raw *sourceView, typed any, so Facts, out []proviso.FactVal
 	conv, err := s.shape.Convert(schema.Revert(schema.FromCEL(val)), "")
 	if err != nil {
 		fv.Err = err.Error()
+		return append(out, fv)
+	}
+	if s.fact.initial != nil && !s.verbatim && len(proviso.CanonicalJSON(conv)) > MaxGrown {
+		fv.Err = fmt.Sprintf("the value has more than %d bytes; let it grow no further", MaxGrown)
 		return append(out, fv)
 	}
 	fv.Value = conv
