@@ -42,6 +42,7 @@ type commands struct {
 	Init    initCmd    `cmd:"" group:"start" help:"Write a small pack that works."`
 	Explain explainCmd `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
 	Check   checkCmd   `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`
+	Import  importCmd  `cmd:"" group:"author" help:"Turn a policy of another system into a pack."`
 
 	Fmt    fmtCmd    `cmd:"" group:"author" help:"Lay out the files of a pack."`
 	Lint   lintCmd   `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`

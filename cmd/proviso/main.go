@@ -88,6 +88,7 @@ func newParser(a *app, c *commands) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: maxWidth}),
 		kong.ExplicitGroups(groups),
 		kong.DefaultEnvars("PROVISO"),
+		kong.Vars{"formats": formats()},
 		kong.Resolvers(files),
 	)
 }

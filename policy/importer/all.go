@@ -1,0 +1,6 @@
+package importer
+
+// All lists every format, sorted by name. It must not be changed.
+var All = []*Format{
+	ACS,
+}

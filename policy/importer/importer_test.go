@@ -1,0 +1,116 @@
+package importer
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// load compiles what was imported.
+func load(files map[string][]byte) proviso.Diagnostics {
+	fsys := fstest.MapFS{}
+	for n, b := range files {
+		fsys[n] = &fstest.MapFile{Data: b}
+	}
+	pk, ds := pack.Load(fsys, ".")
+	if ds.Worst(proviso.Error) {
+		return ds
+	}
+	_, ds = policy.Compile(pk)
+	return ds
+}
+
+// Every archive is a policy of another system, named after its format, and the pack that it becomes. What is imported compiles and is laid out as fmt lays it out.
+func TestImport(t *testing.T) {
+	testkit.Archives(t, "testdata/*.txtar", func(t *testing.T, a *testkit.Archive) {
+		name := strings.TrimSuffix(strings.TrimPrefix(a.Path, "testdata/"), ".txtar")
+		format, _, _ := strings.Cut(name, "-")
+		f := Lookup(format)
+		if f == nil {
+			t.Fatalf("no format %q", format)
+		}
+		src, o := fstest.MapFS{}, Options{}
+		for _, file := range a.Files {
+			switch file.Name {
+			case "want":
+			case "options":
+				if _, err := fmt.Sscanf(string(file.Data), "observe=%t max=%d", &o.Observe, &o.MaxBytes); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				src[file.Name] = &fstest.MapFile{Data: file.Data}
+			}
+		}
+		got := f.Import(src, a.Files[0].Name, o)
+		var b bytes.Buffer
+		for _, d := range got.Found {
+			fmt.Fprintf(&b, "%s: %s\n", d.Severity, d.Error())
+		}
+		for _, n := range slices.Sorted(maps.Keys(got.Files)) {
+			fmt.Fprintf(&b, "== %s\n%s", n, got.Files[n])
+			if out, err := pack.Format(n, got.Files[n]); strings.HasSuffix(n, ".yaml") && (err != nil || !bytes.Equal(out, got.Files[n])) {
+				t.Errorf("%s is not laid out as fmt does: %v", n, err)
+			}
+		}
+		a.Expect(t, "want", b.Bytes())
+		if got.Files != nil {
+			if ds := load(got.Files); ds.Worst(proviso.Error) {
+				t.Errorf("what was imported is no pack: %v", ds)
+			}
+		} else if !got.Found.Worst(proviso.Error) {
+			t.Error("nothing was imported, and nothing says why")
+		}
+	})
+}
+
+// A verdict is read strictly: whatever is not one of the five decisions with its parts is none, and none stops.
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`{"decision": "allow"}`, "allow"},
+		{`{"decision": "deny", "reason": "no"}`, "deny"},
+		{`{"decision": "transform", "transform": {"path": "$policy_target.x", "value": null}}`, "transform"},
+		{`{"decision": "transform"}`, ""},
+		{`{"decision": "transform", "transform": {"path": "$policy_target.x"}}`, ""},
+		{`{"decision": "allow", "transform": {"path": "$policy_target.x", "value": 1}}`, ""},
+		{`{"decision": "allow", "effects": []}`, ""},
+		{`{"decision": "ALLOW"}`, ""},
+		{`{"decision": true}`, ""},
+		{`{"decision": "allow", "decision": "deny"}`, ""},
+		{`{"decision": "allow", "reason": 5}`, ""},
+		{`{"reason": "x"}`, ""},
+		{`"allow"`, ""},
+		{`[]`, ""},
+		{``, ""},
+	} {
+		if got := normalise([]byte(c.in)); got.Decision != c.want || c.want == "" && got.Reason == "" {
+			t.Errorf("%s: %+v, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+// Whatever the file holds, importing it ends, and ends in a pack that compiles or in an error.
+func FuzzACS(f *testing.F) {
+	f.Add("agent_control_specification_version: 0.3.1\npolicies: {p: {type: rego, query: data.a.b}}\nintervention_points: {input: {policy: {id: p}, policy_target: $snap.input}}\n", `package a
+default b := {"decision": "deny", "reason": "x"}`)
+	f.Add("agent_control_specification_version: 0.3.1\npolicies: {p: {type: x}}\ntools: {a: {}, b.c: {}}\nannotators: {k: {}}\nintervention_points: {pre_tool_call: {policy: {id: p}, policy_target: $snap.tool_call.args, annotations: {k: {from: x}}}}\n", "")
+	f.Fuzz(func(t *testing.T, manifest, rego string) {
+		got := ACS.Import(fstest.MapFS{"m.yaml": {Data: []byte(manifest)}, "m.rego": {Data: []byte(rego)}}, "m.yaml", Options{})
+		switch {
+		case got.Files == nil && !got.Found.Worst(proviso.Error):
+			t.Error("no pack and no error")
+		case got.Files != nil:
+			if ds := load(got.Files); ds.Worst(proviso.Error) {
+				t.Errorf("%q becomes no pack: %v\n%s", manifest, ds, got.Files["rules.yaml"])
+			}
+		}
+	})
+}
