@@ -26,7 +26,7 @@
 // agreed to. Package journal keeps records. Package guard is the only place that asks the policy, writes down and lets a call through, in this order.
 //
 // Package llm and its folders read the JSON of model vendors as events. Package audit decides recorded conversations step by step and plays the cases of a
-// pack. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
+// pack. Package eval/scorer turns what audits found into numbers. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
 //
 // Which package may import which is a text in internal/house, and a test. Where a new thing belongs is in docs/adding.md.
 //
