@@ -536,7 +536,7 @@ func (u *unit) setEdit(s pack.Let, present condition.Paths) (setEdit, bool) {
 	if get == nil {
 		get = u.programGetter(x, x.AST.Expr())
 	}
-	return setEdit{path: s.Name.S, get: get}, get != nil
+	return setEdit{path: s.Name.S, get: get, checked: x}, get != nil
 }
 
 // programGetter evaluates any expression by CEL.

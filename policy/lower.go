@@ -40,7 +40,7 @@ func (u *unit) slot(x *condition.Checked, f *fact, e ast.Expr, keys []ast.Expr) 
 	if n, ok := u.prog.slotKey[key]; ok {
 		return n, true
 	}
-	s := &slot{fact: f}
+	s := &slot{fact: f, exprs: keys}
 	var names []string
 	for i, k := range keys {
 		g := u.keyGetter(x, k, f.keys[i].Type)
@@ -114,7 +114,7 @@ func (u *unit) atom(x *condition.Checked, e ast.Expr, text string) (int, bool) {
 	if i, ok := u.prog.byKey[key]; ok {
 		return i, true
 	}
-	a := &atom{key: key, text: text}
+	a := &atom{key: key, text: text, expr: e, checked: x}
 	if q, ok := condition.QuestionOf(e); ok {
 		if !u.questionAtom(x, e, a, q) {
 			return 0, false

@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 	"github.com/proviso-dev/proviso/tree"
@@ -79,9 +80,10 @@ type lift struct {
 
 // setEdit is one `set` of an effect, compiled.
 type setEdit struct {
-	path string
-	get  anyGetter
-	prg  cel.Program
+	path    string
+	get     anyGetter
+	checked *condition.Checked // for proofs
+	prg     cel.Program
 }
 
 // atom is one maximal boolean expression without connectives.
@@ -93,6 +95,8 @@ type atom struct {
 	plan     func() (cel.Program, error)
 	slots    []int
 	question *question
+	expr     ast.Expr // normalised, for proofs
+	checked  *condition.Checked
 	confirm  bool
 	inputs   []input
 }
@@ -105,10 +109,11 @@ type input struct {
 
 // slot is one fully indexed look-up of a fact. Equal look-ups of a program are one, and it is resolved once per decision.
 type slot struct {
-	fact *fact
-	keys []strGetter
-	deps []int // slots that the keys are computed from
-	text string
+	fact  *fact
+	keys  []strGetter
+	exprs []ast.Expr // of the keys, for proofs
+	deps  []int      // slots that the keys are computed from
+	text  string
 }
 
 // fact is a compiled fact.

@@ -11,27 +11,24 @@ import (
 
 // diffCmd is `proviso diff`.
 type diffCmd struct {
-	Old    string   `arg:"" help:"Folder of the pack that counts now."`
-	New    string   `arg:"" help:"Folder of the pack that would."`
-	On     []string `required:"" sep:"none" help:"Files or folders of recorded conversations, as proviso audit reads them; repeatable." placeholder:"RECORDS" env:"-"`
-	FailOn string   `help:"What ends with exit code 1: ${enum}." enum:"widen,narrow,any,none" default:"widen" placeholder:"WHAT"`
-	Now    string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
-	Jobs   int      `short:"j" help:"Sessions decided at the same time. Default: one per processor." placeholder:"N"`
+	Old             string   `arg:"" help:"Folder of the pack that counts now."`
+	New             string   `arg:"" help:"Folder of the pack that would."`
+	On              []string `sep:"none" help:"Files or folders of recorded conversations, as proviso audit reads them; repeatable. Without: every call that there can be." placeholder:"RECORDS" env:"-"`
+	FailOn          string   `help:"What ends with exit code 1: ${enum}." enum:"widen,narrow,any,none" default:"widen" placeholder:"WHAT"`
+	ApproveWidening bool     `help:"A call that the new pack treats more mildly is meant to be."`
+	Now             string   `help:"Time of recordings that do not say when they were, RFC 3339. Default: the clock." placeholder:"TIME"`
+	Jobs            int      `short:"j" help:"Sessions decided at the same time. Default: one per processor." placeholder:"N"`
 }
 
 // Help is the long help of the command.
 func (diffCmd) Help() string {
-	return `Decides every step of recorded conversations under two packs and prints what changes: first what was denied and would be allowed, by rule and clause, with the call. Steps that a pack cannot decide, because the recording does not show what it asks for, are listed.
+	return `Without --on: proves for every tool whether the new pack is the same, narrower, wider, or both, and shows a call for each change; what cannot be proved is unknown, and never called narrower. The exit code is 1 where something is wider or unknown; --approve-widening accepts what is wider.
 
-The exit code is 1 where a decision changed as --fail-on says (widen: the new pack permits more), 3 where a file could not be read, 4 where a journal is not what was written, 2 where there is nothing to compare.`
+With --on: decides every step of recorded conversations under two packs and prints what changes: first what was denied and would be allowed, by rule and clause, with the call. Steps that a pack cannot decide, because the recording does not show what it asks for, are listed. The exit code is 1 where a decision changed as --fail-on says (widen: the new pack permits more), 3 where a file could not be read, 4 where a journal is not what was written, 2 where there is nothing to compare.`
 }
 
 // Run compares and prints.
 func (c *diffCmd) Run(a *app) error {
-	form, hint, ok := audit.DiffFormByName(a.output)
-	if !ok {
-		return &problem{exit: exitInput, code: codeUsage, msg: "a diff has no output format " + a.output, hint: hint}
-	}
 	old, err := a.compiled([]string{c.Old})
 	if err != nil {
 		return err
@@ -39,6 +36,13 @@ func (c *diffCmd) Run(a *app) error {
 	next, err := a.compiled([]string{c.New})
 	if err != nil {
 		return err
+	}
+	if len(c.On) == 0 {
+		return c.prove(a, old, next)
+	}
+	form, hint, ok := audit.DiffFormByName(a.output)
+	if !ok {
+		return &problem{exit: exitInput, code: codeUsage, msg: "a diff has no output format " + a.output, hint: hint}
 	}
 	now, err := a.assumed(c.Now)
 	if err != nil {

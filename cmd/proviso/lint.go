@@ -1,6 +1,10 @@
 package main
 
 import (
+	"strings"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/policy/analyze"
 	"github.com/proviso-dev/proviso/policy/lint"
 )
 
@@ -8,6 +12,7 @@ import (
 type lintCmd struct {
 	Packs      []string `arg:"" optional:"" name:"pack" help:"Folders of packs; default: this folder. Several are joined." default:"."`
 	Statistics bool     `help:"Count the findings by code."`
+	Prove      bool     `help:"Also prove what can be proved: rules that never fire or never matter, tools that can never be called, rules of different outcomes for one call."`
 	ExitZero   bool     `help:"End with exit code 0 whatever was found, unless the pack is broken."`
 }
 
@@ -26,6 +31,9 @@ func (c *lintCmd) Run(a *app) error {
 	r.statistics = c.Statistics
 	r.add("compile", o.found)
 	r.lint(o)
+	if c.Prove && o.policy != nil {
+		r.prove(o)
+	}
 	r.Tally.Lenient = c.ExitZero
 	return a.finish(r)
 }
@@ -35,4 +43,18 @@ func (r *report) lint(o *opened) {
 	ds := lint.Check(o.packs, o.policy)
 	o.locate(ds)
 	r.add("lint", ds)
+}
+
+// prove adds what is proved about the policy, with the call that shows it where there is one.
+func (r *report) prove(o *opened) {
+	var ds proviso.Diagnostics
+	for _, f := range analyze.Check(o.policy) {
+		d := f.Diagnostic
+		if f.Witness != nil {
+			d.Hint += "; for example " + strings.ReplaceAll(f.Witness.String(), "\n", " ·")
+		}
+		ds = append(ds, d)
+	}
+	o.locate(ds)
+	r.add("proof", ds)
 }

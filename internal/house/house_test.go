@@ -20,8 +20,9 @@ document < retrieve;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
 policy < policy/importer, policy/starter, policy/lint, session;
 session < policy/analyze, guard, eval/scorer, world;
+NONE < policy/analyze/regular, policy/analyze/linear < policy/analyze;
 journal < journal/sqlite, journal/postgres;
-llm < llm/openai, llm/anthropic;
+llm < llm/wire < llm/openai, llm/anthropic;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze < draft;
 guard, judge, llm/openai, llm/anthropic < gateway;   guard < mcpproxy;
@@ -34,11 +35,11 @@ llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model <
 engine, model < engine/local;   engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer < lsp;
-everything < console, conformance;   console < cmd/proviso
+everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
-const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/starter session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
+const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/analyze/regular policy/analyze/linear policy/starter session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
 
 func house(t *testing.T) *Module {
 	t.Helper()
