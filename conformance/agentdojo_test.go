@@ -56,6 +56,7 @@ type injRun struct {
 // injSuites is everything about some suites.
 type injSuites struct {
 	tools  map[string][]injTool
+	texts  bool // every result comes as the text that the agent was shown
 	honest []injRun
 	attack []injRun
 }
@@ -132,6 +133,7 @@ type injPolicy struct {
 	policy  *policy.Policy
 	changes map[string]bool
 	text    map[string]bool // tools that answer with plain text
+	texts   bool            // all of them do
 }
 
 // buildProviso builds the command once for all tests that need it.
@@ -192,7 +194,7 @@ func starterPack(t testing.TB, tools []injTool) injPolicy {
 
 // result is what a tool answered, as the guard gets it: the structure that the agent was shown as YAML, or plain text.
 func (p injPolicy) result(t testing.TB, c injCall) json.RawMessage {
-	if !p.text[c.Tool] {
+	if !p.texts && !p.text[c.Tool] {
 		var v any
 		if err := yaml.Unmarshal([]byte(c.Output), &v); err == nil {
 			if b, err := json.Marshal(v); err == nil {
@@ -236,7 +238,9 @@ func (s *injSuites) score(t testing.TB) map[string]*injScore {
 	out := map[string]*injScore{}
 	packs := map[string]injPolicy{}
 	for _, n := range s.names() {
-		packs[n], out[n] = starterPack(t, s.tools[n]), &injScore{}
+		p := starterPack(t, s.tools[n])
+		p.texts = s.texts
+		packs[n], out[n] = p, &injScore{}
 	}
 	for _, r := range s.honest {
 		sc, all := out[r.Suite], true
@@ -286,10 +290,12 @@ func (s *injSuites) score(t testing.TB) map[string]*injScore {
 
 func TestAgentDojo(t *testing.T) {
 	s := readInjections(t)
+	texts := *s
+	texts.texts = true
 	for _, v := range []struct {
 		suffix string
 		suites *injSuites
-	}{{"", s}, {"_renamed", s.renamed()}} {
+	}{{"", s}, {"_renamed", s.renamed()}, {"_texts", &texts}} {
 		t.Run("names"+v.suffix, func(t *testing.T) {
 			scores := v.suites.score(t)
 			var all injScore

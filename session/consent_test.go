@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
-	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/policy"
 )
 
 var stanceNames = map[stance]string{silent: "silent", doubts: "doubts", refuses: "refuses", agrees: "agrees"}

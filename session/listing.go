@@ -33,12 +33,6 @@ func listing(s string) (names []string) {
 	return names
 }
 
-func (o *origins) names(f from, names []string) {
-	for _, n := range names {
-		o.leaf(f, n)
-	}
-}
-
 // numeric reports whether a text has no word but numbers: a date, a time of day, a phone number.
 func (r *reading) numeric() bool {
 	return !slices.ContainsFunc(r.words, func(w word) bool { return !w.digits })

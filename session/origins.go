@@ -115,21 +115,16 @@ func (o *origins) result(in *policy.Input, b *proviso.ToolResult, st standing) {
 	}
 	if len(raw) > 0 {
 		if v, err := proviso.DecodeResultJSON(raw); err == nil {
-			s, isText := v.(string)
-			if names := listing(s); isText && names != nil {
-				o.names(f, names)
-			} else {
+			if s, isText := v.(string); !isText || !o.listed(f, s) {
 				o.value(f, v)
 			}
 			return
 		}
 	}
 	s := b.Text + string(b.Content)
-	if names := listing(s); names != nil {
-		o.names(f, names)
-		return
+	if !o.listed(f, s) {
+		o.text(o.class(f)+ofPieces, s)
 	}
-	o.text(o.class(f)+ofPieces, s)
 }
 
 const toolSource = "tool:"
