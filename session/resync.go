@@ -121,44 +121,51 @@ func appendCompact(b []byte, j proviso.JSON) []byte {
 // Only messages, calls and results are compared; the events' numbers and times are not. Calls and results with an id are found by it in any order.
 // After more than MaxKnown entries every resent transcript counts as changed, because its beginning cannot be compared any more.
 func (s *State) Resync(events []proviso.Event) (fresh []proviso.Event, changed bool) {
+	known, from, changed := s.Compare(events)
+	for i := range known[:from] {
+		changed = changed || !known[i]
+	}
+	s.changed = s.changed || changed
+	return events[from:], changed
+}
+
+// Compare is Resync for doors that have to know which events before the first new one are not as they were recorded: known says of each event whether it is, and from is where the new ones begin.
+// Events that no transcript has count as known. missing tells that something recorded did not come back. The session is not changed.
+func (s *State) Compare(events []proviso.Event) (known []bool, from int, missing bool) {
 	t := &s.known
 	keyed, wanted := t.keyed()
 	digests := make([]digest, len(events))
-	matched := make([]bool, len(events))
+	known = make([]bool, len(events))
 	last, at := -1, 0
 	for i := range events {
 		d, hasID, ok := t.digest(&events[i])
 		digests[i] = d
 		switch {
 		case !ok:
-			matched[i] = true
+			known[i] = true
 			continue
 		case hasID:
-			if matched[i] = keyed[d] > 0; matched[i] {
+			if known[i] = keyed[d] > 0; known[i] {
 				keyed[d]--
 				wanted[d]--
 			}
 		default:
 			if n := t.next(at, d); n >= 0 {
-				matched[i], at = true, n+1
+				known[i], at = true, n+1
 			}
 		}
-		if matched[i] {
+		if known[i] {
 			last = i
 		}
 	}
-	changed = t.cut
+	missing = t.cut
 	for _, n := range wanted {
-		changed = changed || n > 0
+		missing = missing || n > 0
 	}
-	if i, missing := t.anchor(at, digests); missing {
-		last, changed = max(last, i), true
+	if i, lost := t.anchor(at, digests); lost {
+		last, missing = max(last, i), true
 	}
-	for i := range last {
-		changed = changed || !matched[i]
-	}
-	s.changed = s.changed || changed
-	return events[last+1:], changed
+	return known, last + 1, missing
 }
 
 // keyed counts the entries with an id: all of them, and those that have to come back.

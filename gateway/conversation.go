@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"container/list"
+	"context"
+	"crypto/sha256"
+	"sync"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// conversation is what the door remembers of a session beside its records. All of it but the overlays can be made again from the records, or is only for comfort.
+type conversation struct {
+	id string
+	// turn is held while a request brings what is new of its transcript, and while an answer is decided. It guards gone and ready.
+	turn  chan struct{}
+	gone  bool // it was forgotten while somebody waited
+	ready bool
+
+	mu sync.Mutex
+	// at is the policy that the session was decided with last; another one has to fold it anew.
+	at *bound
+	// changed tells what became of things that the client keeps and will send again as it knows them: the redactions, or what stands in place of what was withheld.
+	changed map[digest]change
+	read    bool // changed holds what the journal knows
+	// said maps texts that went out in place of others to what the session knows; empty where it knows nothing of it.
+	said map[digest]string
+	// denied counts identical denials.
+	denied  map[digest]int
+	offered digest // the list of tools that was decided last
+
+	overlays []*pack.Pack
+}
+
+type digest [16]byte
+
+func digestOf(parts ...string) (d digest) {
+	h := sha256.New()
+	for _, p := range parts {
+		var n [8]byte
+		for i, l := 0, len(p); i < 8; i, l = i+1, l>>8 {
+			n[i] = byte(l)
+		}
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	copy(d[:], h.Sum(nil))
+	return d
+}
+
+// change is what has to be done to something that the client sends again.
+type change struct {
+	edits    []proviso.Edit
+	withheld string
+}
+
+// maxRemembered bounds each of a conversation's tables; what is forgotten is read from the journal again.
+const maxRemembered = 4096
+
+// bodyDigest identifies a message or result as the client knows it.
+func bodyDigest(b proviso.Body) digest {
+	switch b := b.(type) {
+	case *proviso.Message:
+		return digestOf("m", string(b.Role), b.Text)
+	case *proviso.ToolResult:
+		return digestOf("r", b.CallID, llm.TextOf(b))
+	}
+	return digest{}
+}
+
+// remember notes what was decided about something that the client will send again.
+func (c *conversation) remember(r *proviso.Record) {
+	ch, ok := changeOf(r)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.changed) >= maxRemembered {
+		c.changed, c.read = nil, false
+	}
+	if c.changed == nil {
+		c.changed = map[digest]change{}
+	}
+	c.changed[bodyDigest(r.Event.Body)] = ch
+}
+
+func changeOf(r *proviso.Record) (change, bool) {
+	if r.Event.Point != proviso.Input && r.Event.Point != proviso.ToolResultPoint {
+		return change{}, false
+	}
+	switch {
+	case r.Decision.Outcome != proviso.Allow:
+		return change{withheld: withheldText(r)}, true
+	case len(r.Decision.Edits) > 0:
+		return change{edits: r.Decision.Edits}, true
+	}
+	return change{}, false
+}
+
+// recall reads from the journal what became of earlier inputs and results, once.
+func (c *conversation) recall(ctx context.Context, s *Server) error {
+	c.mu.Lock()
+	read := c.read
+	c.mu.Unlock()
+	if read {
+		return nil
+	}
+	found := map[digest]change{}
+	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
+		if err != nil {
+			return err
+		}
+		if ch, ok := changeOf(&r); ok && !r.Redacted {
+			found[bodyDigest(r.Event.Body)] = ch
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, v := range c.changed {
+		found[k] = v
+	}
+	c.changed, c.read = found, true
+	return nil
+}
+
+func (c *conversation) changeTo(b proviso.Body) (change, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch, ok := c.changed[bodyDigest(b)]
+	return ch, ok
+}
+
+// replaced notes that the client got text where the session has known.
+func (c *conversation) replaced(text, known string) {
+	if text == known || text == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.said) >= maxRemembered || c.said == nil {
+		c.said = map[digest]string{}
+	}
+	c.said[digestOf(text)] = known
+}
+
+// knownAs is what the session has of a text that the client sends back; ok is false where it is the text itself.
+func (c *conversation) knownAs(text string) (known string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok = c.said[digestOf(text)]
+	return known, ok
+}
+
+// repeated counts a denial and returns how often it was given.
+func (c *conversation) repeated(d digest) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.denied) >= maxRemembered || c.denied == nil {
+		c.denied = map[digest]int{}
+	}
+	c.denied[d]++
+	return c.denied[d]
+}
+
+func (c *conversation) leave() { <-c.turn }
+
+// conversations keeps the newest conversations at hand.
+type conversations struct {
+	mu    sync.Mutex
+	limit int
+	byID  map[string]*list.Element
+	order list.List // of *conversation, the newest first
+}
+
+// enter waits for the turn of a session; leave ends it. fresh is called for one that was not at hand.
+func (cs *conversations) enter(ctx context.Context, id string, fresh func(*conversation) error) (*conversation, error) {
+	for {
+		c := cs.at(id)
+		select {
+		case c.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if c.gone {
+			c.leave()
+			continue
+		}
+		if !c.ready {
+			if err := fresh(c); err != nil {
+				c.leave()
+				return nil, err
+			}
+			c.ready = true
+		}
+		return c, nil
+	}
+}
+
+func (cs *conversations) at(id string) *conversation {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if e := cs.byID[id]; e != nil {
+		cs.order.MoveToFront(e)
+		return e.Value.(*conversation)
+	}
+	c := &conversation{id: id, turn: make(chan struct{}, 1)}
+	if cs.byID == nil {
+		cs.byID = map[string]*list.Element{}
+	}
+	cs.byID[id] = cs.order.PushFront(c)
+	for e := cs.order.Back(); e != nil && cs.order.Len() > cs.limit; {
+		last, before := e.Value.(*conversation), e.Prev()
+		select {
+		case last.turn <- struct{}{}:
+			last.gone = true
+			delete(cs.byID, last.id)
+			cs.order.Remove(e)
+			last.leave()
+		default: // somebody holds it
+		}
+		e = before
+	}
+	return c
+}
+
+// bind makes the conversation go on with a policy; where that is another one than before, the guard of the old one forgets the session first.
+func (c *conversation) bind(ctx context.Context, b *bound) error {
+	c.mu.Lock()
+	old := c.at
+	c.mu.Unlock()
+	if old == b {
+		return nil
+	}
+	if old != nil {
+		if err := old.guard.PutAway(ctx, c.id); err != nil {
+			return err
+		}
+	}
+	if err := b.guard.PutAway(ctx, c.id); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.at = b
+	c.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,580 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/llm/wire"
+)
+
+// exchange is the way of one request of a model API.
+type exchange struct {
+	*Server
+	w    http.ResponseWriter
+	r    *http.Request
+	wire wire.Wire
+	gen  *generation
+	who  identity
+	conv *conversation
+	at   *bound
+	up   *Upstream
+	span Span
+
+	req  *wire.Request
+	body []byte // what is forwarded: the bytes that came, with the edits made
+
+	began    time.Time
+	upstream time.Duration // spent waiting for the upstream
+	last     string        // the id of the newest decision
+	outcome  string        // for the log
+}
+
+// model serves one wire.
+func (s *Server) model(w wire.Wire) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		leave, ok := s.enter()
+		if !ok {
+			busy(rw, w, "too many requests are on their way; come again")
+			return
+		}
+		defer leave()
+		x := &exchange{Server: s, w: rw, r: r, wire: w, gen: s.gen.Load(), began: time.Now(), outcome: "allow"}
+		x.traced(func() { x.serve() })
+		s.counts.request(w.Name(), x.outcome, time.Since(x.began), x.upstream)
+	})
+}
+
+func (x *exchange) traced(f func()) {
+	x.span = noSpan{}
+	if t := x.cfg.Telemetry.Trace; t != nil {
+		ctx, span := t.Start(x.r, "chat "+x.wire.Name())
+		x.r, x.span = x.r.WithContext(ctx), span
+	}
+	f()
+	x.span.Set("proviso.outcome", x.outcome)
+	failure := ""
+	if x.outcome != "allow" {
+		failure = x.outcome
+	}
+	x.span.End(failure)
+}
+
+// serve goes the way; what it writes is whole.
+func (x *exchange) serve() {
+	var err error
+	if x.who, err = x.identify(x.r, x.gen.rules.Keys); err != nil {
+		x.counts.refused.Add(1)
+		x.error(wire.Denial{Status: http.StatusUnauthorized, Code: "unauthorized", Text: err.Error() + " [" + CodeCaller + "]"})
+		return
+	}
+	body, free, err := x.Server.body(x.w, x.r)
+	defer free()
+	if err != nil {
+		x.badBody(err)
+		return
+	}
+	x.body = body
+	if x.req, err = x.wire.Request(body); err != nil {
+		x.error(wire.Denial{Status: http.StatusBadRequest, Code: "invalid_request", Text: err.Error()})
+		return
+	}
+	x.span.Set("gen_ai.request.model", x.req.Model)
+	if x.up = x.Server.upstream(x.wire, x.req.Model); x.up == nil {
+		x.error(wire.Denial{Status: http.StatusNotFound, Code: "no_route", Text: "no upstream is configured for this model on this API [" + CodeNoRoute + "]"})
+		return
+	}
+	ctx := x.r.Context()
+	if d := x.admit(ctx); d != nil {
+		x.deny(*d)
+		return
+	}
+	x.forward(ctx)
+}
+
+func (x *exchange) badBody(err error) {
+	var bad *badBody
+	if !errors.As(err, &bad) {
+		bad = &badBody{http.StatusBadRequest, err.Error(), wire.CodeFormat}
+	}
+	if bad.status == http.StatusServiceUnavailable {
+		x.w.Header().Set("Retry-After", "1")
+	}
+	x.error(wire.Denial{Status: bad.status, Code: "invalid_request", Text: bad.Error()})
+}
+
+// head sets the headers of every answer.
+func (x *exchange) head() {
+	h := x.w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if x.who.handle != "" {
+		h.Set(HeaderSession, x.who.handle)
+	}
+	if x.last != "" {
+		h.Set("X-Decision-Id", x.last)
+	}
+	if x.at != nil {
+		h.Set("X-Policy-Version", x.at.policy.Digest())
+		h.Set("X-Policy-Mode", "enforce")
+		if x.cfg.Audit == guard.BestEffort {
+			h.Set("X-Policy-Audit", "best_effort")
+		}
+	}
+	h.Set("X-Overhead-Ms", strconv.FormatFloat(float64((time.Since(x.began)-x.upstream).Microseconds())/1000, 'f', 3, 64))
+}
+
+// error answers with an error object of the wire.
+func (x *exchange) error(d wire.Denial) {
+	x.outcome = "error"
+	x.head()
+	fail(x.w, x.wire, d)
+}
+
+// deny answers with a denial: an answer of the assistant that refuses, or an error where the configuration says so.
+func (x *exchange) deny(d wire.Denial) {
+	if d.Code != wire.CodeDenied || x.cfg.Denials.AsError {
+		x.error(d)
+		x.outcome = "deny"
+		return
+	}
+	x.outcome = "deny"
+	x.head()
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	if x.req.Stream {
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-cache")
+	}
+	x.w.WriteHeader(http.StatusOK)
+	x.w.Write(x.wire.Refusal(x.req, d))
+}
+
+// do brings an event to the guard and notes the decision.
+func (x *exchange) do(ctx context.Context, at proviso.Point, body proviso.Body) (guard.Effect, error) {
+	e, err := x.at.guard.Do(ctx, x.event(at, body), nil)
+	x.note(e.Record)
+	return e, err
+}
+
+func (x *exchange) event(at proviso.Point, body proviso.Body) proviso.Event {
+	return proviso.Event{Session: x.who.session, Point: at, Agents: x.who.agents, Body: body}
+}
+
+// note keeps what a decision means for later: its id, and what the client will send again.
+func (x *exchange) note(r *proviso.Record) {
+	if id := decisionID(r); id != "" {
+		x.last = id
+	}
+	x.counts.decided(x.wire.Name(), r)
+	x.conv.remember(r)
+}
+
+// join enters the conversation under the policy that holds for the request. The caller leaves it.
+func (s *Server) join(ctx context.Context, gen *generation, who *identity, route string) (*conversation, *bound, error) {
+	conv, err := s.convs.enter(ctx, who.session, func(c *conversation) error { return s.overlays.restore(c) })
+	if err != nil {
+		return nil, nil, err
+	}
+	at, err := gen.bind(Subject{Agents: who.agents, Key: who.keyID(), Tags: who.tags, Route: route}, conv.overlays)
+	if err == nil {
+		err = conv.bind(ctx, at)
+	}
+	if err == nil {
+		err = conv.recall(ctx, s)
+	}
+	if err != nil {
+		conv.leave()
+		return nil, nil, err
+	}
+	return conv, at, nil
+}
+
+func (c *caller) keyID() string {
+	if c.key == nil {
+		return ""
+	}
+	return c.key.ID
+}
+
+// admit decides what is new of the request. A denial ends it.
+func (x *exchange) admit(ctx context.Context) *wire.Denial {
+	var err error
+	if x.conv, x.at, err = x.join(ctx, x.gen, &x.who, x.wire.Name()); err != nil {
+		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
+		d.Code = "session_unavailable"
+		return &d
+	}
+	defer x.conv.leave()
+	for _, p := range x.req.Foreign {
+		if !x.passes(p.Kind) {
+			d := refusalBy(http.StatusForbidden, CodeForeign, "a part of the request is "+p.Kind+", which no rule sees ("+p.At+"); list it under pass to let it through")
+			x.counts.foreign.Add(1)
+			return &d
+		}
+	}
+	if d := x.transcript(ctx); d != nil {
+		return d
+	}
+	if d := x.tools(ctx); d != nil {
+		return d
+	}
+	return x.whole(ctx)
+}
+
+func (x *exchange) passes(kind string) bool {
+	for _, k := range x.cfg.Denials.Pass {
+		if k == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// transcript brings the new turns to the guard, and makes the old ones as they were forwarded before. What the assistant said and called is never brought: it was decided when it was answered, and a client cannot put words into its mouth.
+func (x *exchange) transcript(ctx context.Context) *wire.Denial {
+	events := make([]proviso.Event, 0, len(x.req.Turns))
+	turns := make([]*wire.Turn, 0, len(x.req.Turns))
+	for i := range x.req.Turns {
+		t := &x.req.Turns[i]
+		body, at := t.Body, proviso.Input
+		switch b := t.Body.(type) {
+		case *proviso.Message:
+			if b.Role == proviso.Assistant {
+				at = proviso.Output
+				if known, ok := x.conv.knownAs(b.Text); ok {
+					if known == "" {
+						continue
+					}
+					body = &proviso.Message{Role: b.Role, Text: known}
+				}
+			}
+		case *proviso.ToolCall:
+			at = proviso.ToolCallPoint
+		case *proviso.ToolResult:
+			at = proviso.ToolResultPoint
+		}
+		events, turns = append(events, x.event(at, body)), append(turns, t)
+	}
+	known, err := x.at.guard.Resync(ctx, x.who.session, events)
+	if err != nil {
+		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, err.Error())
+		d.Code = "session_unavailable"
+		return &d
+	}
+	if known.Next == 1 {
+		if e, err := x.do(ctx, proviso.SessionStart, x.who.start()); err != nil {
+			d := denialOf(e.Record)
+			return &d
+		}
+	}
+	for i, t := range turns {
+		switch events[i].Point {
+		case proviso.Input, proviso.ToolResultPoint:
+		default:
+			continue
+		}
+		if i < known.From && known.Known[i] {
+			if ch, ok := x.conv.changeTo(t.Body); ok {
+				x.apply(t, ch)
+			}
+			continue
+		}
+		if d := x.turn(ctx, t, events[i].Point, i >= known.From); d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// turn decides one new turn, or one that the client changed; what was changed is decided and not taken for something said now.
+func (x *exchange) turn(ctx context.Context, t *wire.Turn, at proviso.Point, fresh bool) *wire.Denial {
+	var e guard.Effect
+	var err error
+	if fresh {
+		e, err = x.do(ctx, at, t.Body)
+	} else {
+		e, err = x.at.guard.Peek(ctx, x.event(at, t.Body))
+	}
+	if err != nil && at == proviso.Input {
+		d := denialOf(e.Record)
+		return &d
+	}
+	if ch, ok := changeOf(e.Record); ok {
+		x.apply(t, ch)
+	}
+	return nil
+}
+
+// apply makes a turn as it may be forwarded.
+func (x *exchange) apply(t *wire.Turn, ch change) {
+	switch {
+	case ch.withheld != "" && t.Content != "":
+		x.body = wire.Set(x.body, t.Content, wire.Quote(ch.withheld))
+		if t.Flag != "" {
+			x.body = wire.Set(x.body, t.Flag, []byte("true"))
+		}
+	case ch.withheld != "":
+		for i, s := range t.Texts {
+			text := ""
+			if i == 0 {
+				text = ch.withheld
+			}
+			x.body = wire.Set(x.body, s.At, wire.Quote(text))
+		}
+	default:
+		for i, text := range wire.RedactSegments(t.Texts, ch.edits) {
+			if text != t.Texts[i].Text {
+				x.body = wire.Set(x.body, t.Texts[i].At, wire.Quote(text))
+				t.Texts[i].Text = text
+			}
+		}
+	}
+}
+
+// tools hides what is never allowed from the model, refuses what the provider would run before anybody can decide, and decides the list that is left.
+func (x *exchange) tools(ctx context.Context) *wire.Denial {
+	var left []string
+	hidden := map[string]bool{}
+	keep := map[string]bool{}
+	for _, t := range x.req.Tools {
+		st := x.at.traits.standing(t.Name, x.who.agents)
+		if st == never || t.Hosted && st != always {
+			hidden[t.At] = true
+			if t.Name == x.req.Forced {
+				d := refusalBy(http.StatusForbidden, CodeHosted, "the request wants the model to call "+t.Name+", which the policy never allows here")
+				return &d
+			}
+			if t.Hosted {
+				x.counts.hosted.Add(1)
+			}
+			continue
+		}
+		keep[t.At] = true
+		left = append(left, t.Name)
+	}
+	for i := len(x.req.Tools) - 1; i >= 0; i-- {
+		// One entry may stand for several tools of a server: it goes where one of them has to.
+		if at := x.req.Tools[i].At; hidden[at] && !deletedAlready(x.req.Tools[i+1:], at) {
+			x.body = wire.Delete(x.body, at)
+			x.counts.hidden.Add(1)
+		}
+	}
+	for _, lists := range []struct{ list, choice string }{{"/tools", "/tool_choice"}, {"/functions", "/function_call"}} {
+		if v, ok := wire.Get(x.body, lists.list); ok && len(hidden) > 0 && strings.Trim(string(v), "[] \n\t\r") == "" {
+			x.body = wire.Delete(wire.Delete(x.body, lists.list), lists.choice)
+		}
+	}
+	if len(x.req.Tools) == 0 {
+		return nil
+	}
+	d := digestOf(append([]string{x.at.policy.Digest()}, left...)...)
+	if !x.at.traits.rules[proviso.ToolListPoint] || x.conv.offered == d {
+		return nil
+	}
+	e, err := x.do(ctx, proviso.ToolListPoint, &proviso.ToolList{Tools: left})
+	if err != nil {
+		d := denialOf(e.Record)
+		return &d
+	}
+	x.conv.offered = d
+	return nil
+}
+
+func deletedAlready(later []wire.Tool, at string) bool {
+	for _, t := range later {
+		if t.At == at {
+			return true
+		}
+	}
+	return false
+}
+
+// whole decides the request as a whole, where a rule speaks about it. Without one nothing is recorded: the transcript is sent again with every request.
+func (x *exchange) whole(ctx context.Context) *wire.Denial {
+	if !x.at.traits.rules[proviso.ModelRequestPoint] {
+		return nil
+	}
+	var texts []wire.Segment
+	for i := range x.req.Turns {
+		texts = append(texts, x.req.Turns[i].Texts...)
+	}
+	var offered []string
+	for _, t := range x.req.Tools {
+		offered = append(offered, t.Name)
+	}
+	e, err := x.do(ctx, proviso.ModelRequestPoint, &proviso.ModelRequest{Model: x.req.Model, Text: wire.JoinSegments(texts), Tools: offered})
+	if err != nil {
+		d := denialOf(e.Record)
+		return &d
+	}
+	x.apply(&wire.Turn{Texts: texts}, change{edits: e.Record.Decision.Edits})
+	return nil
+}
+
+// forward sends the request, decides the answer, and asks once more where a denial may be mended.
+func (x *exchange) forward(ctx context.Context) {
+	for try := 0; ; try++ {
+		resp, err := x.send(ctx)
+		if err != nil {
+			x.upstreamError(upstreamFailed(err))
+			return
+		}
+		again := x.answered(ctx, resp, try < x.cfg.Denials.Revisions && x.req.Choices == 1)
+		resp.Body.Close()
+		if again == nil {
+			return
+		}
+		x.counts.revisions.Add(1)
+		x.body = again
+		// The next answer is read beside the request that it answers, so that a further revision stands behind this one.
+		if x.req, err = x.wire.Request(again); err != nil {
+			x.error(wire.Denial{Status: http.StatusInternalServerError, Code: "internal", Text: err.Error()})
+			return
+		}
+	}
+}
+
+func (x *exchange) send(ctx context.Context) (*http.Response, error) {
+	headers := forwardHeaders(x.r.Header, x.up, x.who.virtual)
+	headers.Set("Content-Type", "application/json")
+	x.span.Inject(headers)
+	began := time.Now()
+	resp, err := x.ask(ctx, x.up, x.wire.Path(), headers, x.body)
+	x.upstream += time.Since(began)
+	return resp, err
+}
+
+func (x *exchange) upstreamError(d wire.Denial) {
+	x.counts.upstreamErrors.Add(1)
+	x.error(d)
+	x.outcome = "upstream"
+}
+
+// answered passes an answer on after it was decided. It returns the request to ask next where the model may mend its answer and nothing went out yet.
+func (x *exchange) answered(ctx context.Context, resp *http.Response, mayRevise bool) (again []byte) {
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	kind = strings.TrimSpace(strings.ToLower(kind))
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		x.upstreamError(wire.Denial{Status: http.StatusBadGateway, Code: "upstream_failed", Text: "the upstream answers with a redirect, which is not followed [" + CodeUpstream + "]"})
+	case resp.StatusCode != http.StatusOK:
+		x.passError(resp, kind)
+	case kind == "text/event-stream":
+		return x.stream(ctx, resp, mayRevise)
+	case kind == "application/json":
+		return x.plain(ctx, resp, mayRevise)
+	default:
+		x.upstreamError(wire.Denial{Status: http.StatusBadGateway, Code: "upstream_failed", Text: "the upstream answers with something that is no answer of its API (" + kind + ") [" + CodeUpstream + "]"})
+	}
+	return nil
+}
+
+// passError passes an error of the upstream on, where it is one of its API. Anything else, such as a page of a proxy, may hold anything and is replaced.
+func (x *exchange) passError(resp *http.Response, kind string) {
+	x.counts.upstreamErrors.Add(1)
+	b, err := limited(resp.Body, 1<<20)
+	doc, bad := wire.Decode(b)
+	if err != nil || bad != nil || kind != "application/json" || doc["error"] == nil || doc["choices"] != nil || doc["output"] != nil || doc["content"] != nil {
+		x.error(wire.Denial{Status: resp.StatusCode, Code: "upstream_failed", Text: "the upstream answers with status " + strconv.Itoa(resp.StatusCode) + " and nothing that its API has [" + CodeUpstream + "]"})
+		return
+	}
+	x.outcome = "upstream"
+	passHeaders(x.w.Header(), resp.Header)
+	x.head()
+	x.w.WriteHeader(resp.StatusCode)
+	x.w.Write(b)
+}
+
+// plain decides a whole answer.
+func (x *exchange) plain(ctx context.Context, resp *http.Response, mayRevise bool) (again []byte) {
+	began := time.Now()
+	b, err := limited(resp.Body, x.limits.Answer)
+	x.upstream += time.Since(began)
+	if err != nil {
+		x.upstreamError(upstreamFailed(err))
+		return nil
+	}
+	r, err := x.wire.Response(b)
+	if err != nil {
+		x.upstreamError(wire.Denial{Status: http.StatusBadGateway, Code: "upstream_failed", Text: "the upstream's answer cannot be read: " + err.Error()})
+		return nil
+	}
+	v := x.decide(ctx, r, true)
+	if mayRevise && v.mendable {
+		if again, err := x.wire.Revise(x.revisable(), r, v.verdicts, v.note); err == nil {
+			return again
+		}
+	}
+	if v.denial != nil && !v.released && (x.cfg.Denials.AsError || v.final) {
+		x.error(*v.denial)
+		x.outcome = "deny"
+		return nil
+	}
+	out, err := x.wire.Rewrite(r, v.verdicts)
+	if err != nil {
+		x.error(wire.Denial{Status: http.StatusInternalServerError, Code: "internal", Text: err.Error()})
+		return nil
+	}
+	out = x.gave(r, v, out)
+	passHeaders(x.w.Header(), resp.Header)
+	x.head()
+	x.w.WriteHeader(http.StatusOK)
+	x.w.Write(out)
+	return nil
+}
+
+// revisable is the request as it was forwarded.
+func (x *exchange) revisable() *wire.Request {
+	q := *x.req
+	q.Raw = x.body
+	return &q
+}
+
+// gave notes what the client got where it is not what the session knows, and tells programs about a denial.
+func (x *exchange) gave(r *wire.Response, v *verdicts, out []byte) []byte {
+	if wire.Unchanged(v.verdicts) {
+		return out
+	}
+	if v.denial != nil {
+		x.outcome = "deny"
+		if len(v.denial.Detail) > 0 {
+			out = wire.Set(out, "/proviso", v.denial.Detail)
+		}
+	}
+	x.substituted(v, out)
+	return out
+}
+
+// substituted notes which texts of the client stand for which of the session.
+func (x *exchange) substituted(v *verdicts, out []byte) {
+	got, err := x.wire.Response(out)
+	if err != nil {
+		return
+	}
+	for i := range got.Choices {
+		known := ""
+		if i < len(v.said) {
+			known = v.said[i]
+		}
+		x.conv.replaced(got.Choices[i].Text(), known)
+		if len(got.Choices[i].Texts) > 1 {
+			for _, s := range got.Choices[i].Texts {
+				if !strings.Contains(known, s.Text) {
+					x.conv.replaced(s.Text, "")
+				}
+			}
+		}
+	}
+}
+
+// noSpan is a span of nobody.
+type noSpan struct{}
+
+func (noSpan) Set(string, any)    {}
+func (noSpan) Inject(http.Header) {}
+func (noSpan) End(string)         {}

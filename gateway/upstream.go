@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/proviso-dev/proviso/llm/wire"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// newClient returns the client for upstreams. It follows no redirects, takes no proxy from the environment, and connects to addresses that are not public only where private is true:
+// the address is looked at when the connection is made, after every name was resolved.
+func (s *Server) newClient(private bool) *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	if !private {
+		dialer.Control = func(_, address string, _ syscall.RawConn) error { return publicOnly(address) }
+	}
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+			MaxIdleConns: 1024, MaxIdleConnsPerHost: 512, IdleConnTimeout: 90 * time.Second,
+			ResponseHeaderTimeout: s.limits.FirstByte, ExpectContinueTimeout: time.Second, MaxResponseHeaderBytes: 256 << 10,
+			WriteBufferSize: 16 << 10, ReadBufferSize: 16 << 10,
+		},
+	}
+}
+
+// shared is 100.64.0.0/10, which providers share among customers (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// publicOnly refuses to connect to this machine, private networks and what stands for them.
+func publicOnly(address string) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("the address %s cannot be read", address)
+	}
+	a := ap.Addr().Unmap()
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a) {
+		return errPrivate
+	}
+	return nil
+}
+
+var errPrivate = errors.New("the upstream's name leads to an address that is not public; set private for it if that is meant")
+
+// upstream finds where a request goes.
+func (s *Server) upstream(w wire.Wire, model string) *Upstream {
+	for i := range s.cfg.Upstreams {
+		u := &s.cfg.Upstreams[i]
+		if anyOf(u.Wires, []string{w.Name()}) && modelOf(u.Models, model) {
+			return u
+		}
+	}
+	return nil
+}
+
+func modelOf(globs []string, model string) bool {
+	for _, g := range globs {
+		if pack.Match(g, model) {
+			return true
+		}
+	}
+	return len(globs) == 0
+}
+
+// ownHeaders are not forwarded: hops, what the transport writes itself, and what is said to this server.
+var ownHeaders = map[string]bool{
+	"Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+	"Host": true, "Content-Length": true, "Accept-Encoding": true, "Origin": true, "Referer": true, "Cookie": true,
+}
+
+// forwardHeaders returns the headers of the request that goes out.
+func forwardHeaders(in http.Header, u *Upstream, virtual bool) http.Header {
+	drop := map[string]bool{}
+	for _, name := range strings.Split(in.Get("Connection"), ",") {
+		drop[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
+	}
+	out := make(http.Header, len(in))
+	for k, v := range in {
+		if ownHeaders[k] || drop[k] || strings.HasPrefix(k, "X-Proviso-") {
+			continue
+		}
+		out[k] = v
+	}
+	if virtual || u.Key != "" {
+		out.Del("Authorization")
+		out.Del("X-Api-Key")
+	}
+	if u.Key != "" {
+		out.Set("Authorization", "Bearer "+string(u.Key))
+		out.Set("X-Api-Key", string(u.Key))
+	}
+	for k, v := range u.Headers {
+		out.Set(k, v)
+	}
+	return out
+}
+
+// ask sends a request to an upstream. Nothing is tried again: a request for tokens is not idempotent, and callers have retries of their own.
+func (s *Server) ask(ctx context.Context, u *Upstream, path string, headers http.Header, body []byte) (*http.Response, error) {
+	method := http.MethodPost
+	if body == nil {
+		method = http.MethodGet
+	}
+	q, err := http.NewRequestWithContext(ctx, method, u.base()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	q.Header = headers
+	client := s.client
+	if u.Private {
+		client = s.private
+	}
+	return client.Do(q)
+}
+
+// hiddenHeaders of an upstream's answer are not passed on.
+var hiddenHeaders = map[string]bool{
+	"Connection": true, "Keep-Alive": true, "Transfer-Encoding": true, "Trailer": true, "Upgrade": true, "Content-Length": true, "Content-Encoding": true, "Set-Cookie": true, "Location": true, "Alt-Svc": true,
+}
+
+func passHeaders(to, from http.Header) {
+	for k, v := range from {
+		if !hiddenHeaders[k] && !strings.HasPrefix(k, "X-Proviso-") {
+			to[k] = v
+		}
+	}
+}
+
+// upstreamFailed tells why nothing came of an upstream, without its address or anything of its words.
+func upstreamFailed(err error) wire.Denial {
+	d := wire.Denial{Status: http.StatusBadGateway, Code: "upstream_failed"}
+	var dns *net.DNSError
+	var netErr net.Error
+	switch {
+	case errors.Is(err, errPrivate):
+		d.Text = errPrivate.Error()
+	case errors.As(err, &dns):
+		d.Text = "the upstream's name cannot be resolved"
+	case errors.As(err, &netErr) && netErr.Timeout():
+		d.Status, d.Text = http.StatusGatewayTimeout, "the upstream did not answer in time"
+	case errors.Is(err, errTooLarge):
+		d.Text = "the upstream's answer is larger than the limit"
+	case strings.Contains(err.Error(), "certificate"):
+		d.Text = "the upstream's certificate is not accepted"
+	default:
+		d.Text = "the upstream could not be reached, or ended the connection"
+	}
+	d.Text += " [" + CodeUpstream + "]"
+	return d
+}

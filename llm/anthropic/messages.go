@@ -1,0 +1,385 @@
+package anthropic
+
+import (
+	"strings"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/llm/wire"
+)
+
+// Messages is the wire of the messages API.
+var Messages wire.Wire = messagesWire{}
+
+type messagesWire struct{}
+
+func (messagesWire) Name() string { return "messages" }
+func (messagesWire) Path() string { return "/v1/messages" }
+
+// silent are the blocks that say nothing to the user and call nothing: what the model thought.
+var silent = map[string]bool{"thinking": true, "redacted_thinking": true, "compaction": true, "fallback": true}
+
+// ranBy are the calls that the provider runs itself.
+var ranBy = map[string]bool{"server_tool_use": true, "mcp_tool_use": true}
+
+// Request reads a request of the messages API.
+func (messagesWire) Request(raw []byte) (*wire.Request, error) {
+	doc, err := wire.Decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	q := &wire.Request{Raw: raw, Doc: doc, Model: llm.Text(doc["model"]), Stream: doc["stream"] == true, Choices: 1}
+	t := transcript{q: q, names: map[string]string{}}
+	if doc["system"] != nil {
+		if err := t.content("/system", proviso.System, doc["system"]); err != nil {
+			return nil, err
+		}
+	}
+	list, ok := doc["messages"].([]any)
+	if !ok {
+		return nil, wire.Malformed("/messages", "a list of messages")
+	}
+	for i, v := range list {
+		m, at := llm.Object(v), wire.At("/messages", i)
+		role, ok := roles[llm.Text(m["role"])]
+		if !ok {
+			return nil, wire.Malformed(at+"/role", "user or assistant")
+		}
+		if err := t.content(at+"/content", role, m["content"]); err != nil {
+			return nil, err
+		}
+	}
+	if c := llm.Object(doc["container"]); len(llm.List(c["skills"])) > 0 {
+		t.foreign("skills", "/container")
+	}
+	q.Tools, err = offered(doc)
+	if llm.Text(llm.Object(doc["tool_choice"])["type"]) == "tool" {
+		q.Forced = llm.Text(llm.Object(doc["tool_choice"])["name"])
+	}
+	return q, err
+}
+
+// transcript collects the turns of a request.
+type transcript struct {
+	q     *wire.Request
+	names map[string]string // call id → tool
+}
+
+func (t *transcript) foreign(kind, at string) {
+	t.q.Foreign = append(t.q.Foreign, wire.Part{Kind: kind, At: at})
+}
+
+func (t *transcript) said(role proviso.Role, texts []wire.Segment) {
+	if text := wire.JoinSegments(texts); text != "" {
+		t.q.Turns = append(t.q.Turns, wire.Turn{Body: &proviso.Message{Role: role, Text: text}, Texts: texts})
+	}
+}
+
+// content reads the content of one turn. Texts that follow each other are one message.
+func (t *transcript) content(at string, role proviso.Role, v any) error {
+	list, ok := v.([]any)
+	if !ok {
+		s, ok := v.(string)
+		if !ok {
+			return wire.Malformed(at, "a text or a list of blocks")
+		}
+		t.said(role, []wire.Segment{{At: at, Text: s}})
+		return nil
+	}
+	var texts []wire.Segment
+	for i, v := range list {
+		b, at := llm.Object(v), wire.At(at, i)
+		kind := llm.Text(b["type"])
+		if kind == "text" {
+			s, ok := b["text"].(string)
+			if !ok {
+				return wire.Malformed(at+"/text", "a text")
+			}
+			texts = append(texts, wire.Segment{At: at + "/text", Text: s})
+			continue
+		}
+		if silent[kind] {
+			continue
+		}
+		t.said(role, texts)
+		texts = nil
+		switch {
+		case isCall(kind):
+			c := blockCall(at, kind, b)
+			t.names[c.ID] = c.Tool
+			t.q.Turns = append(t.q.Turns, wire.Turn{Body: &c.ToolCall})
+		case isResult(kind):
+			if err := t.result(at, b); err != nil {
+				return err
+			}
+		default:
+			t.foreign(kind, at)
+		}
+	}
+	t.said(role, texts)
+	return nil
+}
+
+// result reads what a tool answered. A list without any text is the answer itself, as the provider's own tools give it.
+func (t *transcript) result(at string, b map[string]any) error {
+	id := llm.Text(b["tool_use_id"])
+	turn := wire.Turn{Content: at + "/content"}
+	if b["type"] == "tool_result" {
+		turn.Flag = at + "/is_error"
+	}
+	r, texts, err := t.answer(id, at+"/content", b)
+	if err != nil {
+		return err
+	}
+	r.Tool = t.names[id]
+	turn.Body, turn.Texts = r, texts
+	t.q.Turns = append(t.q.Turns, turn)
+	return nil
+}
+
+func (t *transcript) answer(id, at string, b map[string]any) (*proviso.ToolResult, []wire.Segment, error) {
+	failed := b["is_error"] == true
+	switch v := b["content"].(type) {
+	case nil:
+		return llm.ResultOf(id, "", "", failed), nil, nil
+	case string:
+		return llm.ResultOf(id, "", v, failed), []wire.Segment{{At: at, Text: v}}, nil
+	case []any:
+		var texts []wire.Segment
+		for i, p := range v {
+			m := llm.Object(p)
+			switch kind := llm.Text(m["type"]); kind {
+			case "text":
+				s, ok := m["text"].(string)
+				if !ok {
+					return nil, nil, wire.Malformed(wire.At(at, i, "text"), "a text")
+				}
+				texts = append(texts, wire.Segment{At: wire.At(at, i, "text"), Text: s})
+			case "web_search_result", "tool_reference":
+			default:
+				t.foreign(kind, wire.At(at, i))
+			}
+		}
+		if texts == nil && len(v) > 0 {
+			return &proviso.ToolResult{CallID: id, Content: llm.Raw(v), IsError: failed}, nil, nil
+		}
+		return llm.ResultOf(id, "", wire.JoinSegments(texts), failed), texts, nil
+	}
+	return &proviso.ToolResult{CallID: id, Content: llm.Raw(b["content"]), IsError: failed}, nil, nil
+}
+
+// blockCall reads a call.
+func blockCall(at, kind string, b map[string]any) wire.Call {
+	c := wire.Call{ToolCall: proviso.ToolCall{ID: llm.Text(b["id"]), Tool: llm.Text(b["name"])}, Kind: kind, At: at, ArgsAt: at + "/input", Form: wire.ArgsObject, Ran: ranBy[kind]}
+	c.Fixed = c.Ran
+	if s := llm.Text(b["server_name"]); s != "" {
+		c.Tool = s + "." + c.Tool
+	}
+	if kind != "tool_use" && !ranBy[kind] {
+		c.Tool, c.Args, c.Form = kind, llm.Raw(b), wire.ArgsWhole
+		return c
+	}
+	c.Args = input(b["input"])
+	return c
+}
+
+// clientTools are the beginnings of the kinds of tools that the client runs although the vendor describes them.
+var clientTools = []string{"bash_", "text_editor_", "computer_", "memory_"}
+
+// offered lists every way in which a request offers a tool.
+func offered(doc map[string]any) (out []wire.Tool, err error) {
+	for i, v := range llm.List(doc["tools"]) {
+		m, at := llm.Object(v), wire.At("/tools", i)
+		kind, name := llm.Text(m["type"]), llm.Text(m["name"])
+		hosted := kind != "" && kind != "custom"
+		for _, p := range clientTools {
+			hosted = hosted && !strings.HasPrefix(kind, p)
+		}
+		if name == "" && !hosted {
+			return nil, wire.Malformed(at, "a tool with a name")
+		}
+		if name == "" {
+			name = kind
+			if s := llm.Text(m["mcp_server_name"]); s != "" {
+				name = s + ".*"
+			}
+		}
+		out = append(out, wire.Tool{Name: name, Kind: kind, At: at, Hosted: hosted})
+	}
+	for i, v := range llm.List(doc["mcp_servers"]) {
+		m, at := llm.Object(v), wire.At("/mcp_servers", i)
+		server := llm.Text(m["name"])
+		allowed := llm.List(llm.Object(m["tool_configuration"])["allowed_tools"])
+		for _, a := range allowed {
+			out = append(out, wire.Tool{Name: server + "." + llm.Text(a), Kind: "mcp_server", At: at, Hosted: true})
+		}
+		if len(allowed) == 0 {
+			out = append(out, wire.Tool{Name: server + ".*", Kind: "mcp_server", At: at, Hosted: true})
+		}
+	}
+	return out, nil
+}
+
+// Response reads an answer.
+func (messagesWire) Response(raw []byte) (*wire.Response, error) {
+	doc, err := wire.Decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := doc["content"].([]any)
+	if !ok {
+		return nil, wire.Malformed("/content", "a list of blocks")
+	}
+	r := &wire.Response{Raw: raw, Doc: doc, ID: llm.Text(doc["id"]), Model: llm.Text(doc["model"])}
+	c := wire.Choice{Ended: llm.Text(doc["stop_reason"]) != ""}
+	t := transcript{q: &wire.Request{}}
+	for i, v := range list {
+		b, at := llm.Object(v), wire.At("/content", i)
+		switch kind := llm.Text(b["type"]); {
+		case kind == "text":
+			s, ok := b["text"].(string)
+			if !ok {
+				return nil, wire.Malformed(at+"/text", "a text")
+			}
+			c.Texts = append(c.Texts, wire.Segment{At: at + "/text", Text: s})
+		case silent[kind]:
+		case isCall(kind):
+			c.Calls = append(c.Calls, blockCall(at, kind, b))
+		case isResult(kind):
+			if err := t.ran(&c, at, b); err != nil {
+				return nil, err
+			}
+		default:
+			t.foreign(kind, at)
+		}
+	}
+	c.Foreign = t.q.Foreign
+	r.Choices = []wire.Choice{c}
+	return r, nil
+}
+
+// ran ties the answer of a call that the provider has run to the call. An answer to no call is something that nobody can decide on.
+func (t *transcript) ran(c *wire.Choice, at string, b map[string]any) error {
+	id := llm.Text(b["tool_use_id"])
+	for i := range c.Calls {
+		if x := &c.Calls[i]; x.ID == id && x.Ran && x.Result == nil {
+			r, _, err := t.answer(id, at+"/content", b)
+			if err != nil {
+				return err
+			}
+			r.Tool, x.Result, x.ResultAt = x.Tool, r, at
+			return nil
+		}
+	}
+	t.foreign(llm.Text(b["type"]), at)
+	return nil
+}
+
+// Rewrite carries verdicts out. A denied call becomes a text in its place, so that the other blocks keep their numbers; the answer that the provider gave to it goes with it.
+func (messagesWire) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, error) {
+	raw, c, v := r.Raw, &r.Choices[0], &verdicts[0]
+	if v.Refusal != "" {
+		raw = wire.Set(raw, "/content", llm.Raw([]any{text(v.Refusal)}))
+		return wire.Set(raw, "/stop_reason", []byte(`"refusal"`)), nil
+	}
+	for j, s := range v.Texts {
+		if s != c.Texts[j].Text {
+			raw = wire.Set(raw, c.Texts[j].At, wire.Quote(s))
+		}
+	}
+	waits, said := false, false
+	for j := range c.Calls {
+		call, x := &c.Calls[j], wire.CallVerdict{}
+		if j < len(v.Calls) {
+			x = v.Calls[j]
+		}
+		switch {
+		case x.Say != "":
+			said = true
+			raw = wire.Set(raw, call.At, llm.Raw(text(x.Say)))
+			if call.ResultAt != "" {
+				raw = wire.Set(raw, call.ResultAt, llm.Raw(text("The answer is withheld.")))
+			}
+			continue
+		case x.Args != nil:
+			raw = wire.Set(raw, call.ArgsAt, x.Args)
+		}
+		waits = waits || !call.Ran
+	}
+	if said && !waits && r.Doc["stop_reason"] == "tool_use" {
+		raw = wire.Set(raw, "/stop_reason", []byte(`"end_turn"`))
+	}
+	return raw, nil
+}
+
+func text(s string) map[string]any { return map[string]any{"type": "text", "text": s} }
+
+// Refusal is an answer that refuses.
+func (w messagesWire) Refusal(q *wire.Request, d wire.Denial) []byte {
+	doc := map[string]any{
+		"id": "msg_proviso", "type": "message", "role": "assistant", "model": q.Model, "content": []any{text(d.Text)}, "stop_reason": "refusal", "stop_sequence": nil,
+		"usage": map[string]any{"input_tokens": int64(0), "output_tokens": int64(0)},
+	}
+	if v, err := proviso.DecodeResultJSON(d.Detail); err == nil {
+		doc["proviso"] = v
+	}
+	raw := llm.Raw(doc)
+	if !q.Stream {
+		return raw
+	}
+	r, err := w.Response(raw)
+	if err == nil {
+		var out []byte
+		if out, err = w.Stream().Replay(r); err == nil {
+			return out
+		}
+	}
+	// unreachable: a refusal is an answer of this wire.
+	return w.Stream().Abort(d)
+}
+
+// errorKinds are the names of errors by HTTP status.
+var errorKinds = map[int]string{400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error"}
+
+// Error is an error object of the messages API.
+func (messagesWire) Error(d wire.Denial) []byte {
+	kind := errorKinds[d.Status]
+	if kind == "" {
+		kind = "api_error"
+	}
+	e := map[string]any{"type": kind, "message": d.Text, "code": d.Code}
+	if v, err := proviso.DecodeResultJSON(d.Detail); err == nil {
+		e["proviso"] = v
+	}
+	return llm.Raw(map[string]any{"type": "error", "error": e})
+}
+
+// Revise asks once more, with the answer and what was wrong with it behind the turns.
+func (messagesWire) Revise(q *wire.Request, answer *wire.Response, verdicts []wire.Verdict, note string) ([]byte, error) {
+	c := &answer.Choices[0]
+	var said, back []any
+	for _, s := range c.Texts {
+		if s.Text != "" {
+			said = append(said, text(s.Text))
+		}
+	}
+	for j := range c.Calls {
+		call := &c.Calls[j]
+		args, err := proviso.DecodeJSON(call.Args)
+		if call.Kind != "tool_use" || err != nil || j >= len(verdicts[0].Calls) {
+			continue
+		}
+		said = append(said, map[string]any{"type": "tool_use", "id": call.ID, "name": call.Tool, "input": args})
+		back = append(back, map[string]any{"type": "tool_result", "tool_use_id": call.ID, "is_error": true, "content": verdicts[0].Calls[j].Say})
+	}
+	if back == nil {
+		back = []any{text(note)}
+	}
+	raw := q.Raw
+	n := len(llm.List(q.Doc["messages"]))
+	if said != nil {
+		raw = wire.Set(raw, wire.At("/messages", n), llm.Raw(map[string]any{"role": "assistant", "content": said}))
+		n++
+	}
+	return wire.Set(raw, wire.At("/messages", n), llm.Raw(map[string]any{"role": "user", "content": back})), nil
+}

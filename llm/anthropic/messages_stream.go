@@ -1,0 +1,339 @@
+package anthropic
+
+import (
+	"bytes"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/llm/wire"
+)
+
+// Stream reads a streamed message.
+func (messagesWire) Stream() wire.Stream { return &messageStream{} }
+
+// messageStream puts the blocks of a streamed message together.
+type messageStream struct {
+	message   map[string]any // of message_start
+	blocks    []*blockSeen
+	delta     map[string]any // of message_delta: why the message ends
+	usage     map[string]any
+	calls     bool
+	irregular bool
+
+	begunOut bool
+}
+
+// blockSeen is one block as its events told it.
+type blockSeen struct {
+	block           map[string]any
+	kind            string
+	text, signature bytes.Buffer // text, thought or arguments
+	citations       []any
+	closed          bool
+
+	openOut, closedOut bool
+	textOut            int
+}
+
+// maxBlocks bounds the blocks of one message.
+const maxBlocks = 4096
+
+// Next takes one event.
+func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
+	if len(ev.Data) == 0 {
+		return wire.Chunk{}, nil
+	}
+	doc, err := wire.Decode(ev.Data)
+	if err != nil {
+		return wire.Chunk{}, err
+	}
+	switch kind := llm.Text(doc["type"]); kind {
+	case "message_start":
+		s.message = llm.Object(doc["message"])
+		if len(llm.List(s.message["content"])) > 0 {
+			s.irregular = true
+		}
+		return wire.Chunk{}, nil
+	case "content_block_start":
+		return s.start(doc)
+	case "content_block_delta":
+		return s.piece(doc)
+	case "content_block_stop":
+		b, err := s.at(doc)
+		if err != nil {
+			return wire.Chunk{}, err
+		}
+		b.closed = true
+		return wire.Chunk{Kind: chunkOf(b.kind)}, nil
+	case "message_delta":
+		s.delta, s.usage = llm.Object(doc["delta"]), llm.Object(doc["usage"])
+		if s.calls {
+			return wire.Chunk{Kind: wire.Calls}, nil
+		}
+		return wire.Chunk{}, nil
+	case "message_stop":
+		return wire.Chunk{Kind: wire.End}, nil
+	case "ping":
+		return wire.Chunk{}, nil
+	case "error":
+		return wire.Chunk{Kind: wire.Failed}, nil
+	}
+	s.irregular = true
+	return wire.Chunk{Kind: wire.Calls}, nil
+}
+
+func chunkOf(kind string) wire.ChunkKind {
+	switch {
+	case kind == "text":
+		return wire.Text
+	case silent[kind]:
+		return wire.Around
+	}
+	return wire.Calls
+}
+
+func (s *messageStream) at(doc map[string]any) (*blockSeen, error) {
+	n, ok := doc["index"].(int64)
+	if !ok || n < 0 || n >= int64(len(s.blocks)) {
+		return nil, wire.Malformed("/index", "the number of a block that has begun")
+	}
+	return s.blocks[n], nil
+}
+
+func (s *messageStream) start(doc map[string]any) (wire.Chunk, error) {
+	block := llm.Object(doc["content_block"])
+	n, ok := doc["index"].(int64)
+	if block == nil || !ok || n != int64(len(s.blocks)) || n >= maxBlocks {
+		return wire.Chunk{}, wire.Malformed("/index", "blocks that begin one after the other")
+	}
+	b := &blockSeen{block: block, kind: llm.Text(block["type"])}
+	s.blocks = append(s.blocks, b)
+	kind := chunkOf(b.kind)
+	s.calls = s.calls || kind == wire.Calls
+	out := wire.Chunk{Kind: kind}
+	if b.kind == "text" {
+		out.Text = llm.Text(block["text"])
+		b.text.WriteString(out.Text)
+	}
+	if b.kind == "thinking" {
+		b.text.WriteString(llm.Text(block["thinking"]))
+		b.signature.WriteString(llm.Text(block["signature"]))
+	}
+	return out, nil
+}
+
+// deltas are the kinds of deltas, by the kind of block that they belong to and the key of what they add.
+var deltas = map[string]struct {
+	key   string
+	fits  func(kind string) bool
+	chunk wire.ChunkKind
+}{
+	"text_delta":       {"text", func(k string) bool { return k == "text" }, wire.Text},
+	"input_json_delta": {"partial_json", isCall, wire.Calls},
+	"thinking_delta":   {"thinking", func(k string) bool { return k == "thinking" }, wire.Around},
+	"signature_delta":  {"signature", func(k string) bool { return k == "thinking" }, wire.Around},
+}
+
+func (s *messageStream) piece(doc map[string]any) (wire.Chunk, error) {
+	b, err := s.at(doc)
+	if err != nil {
+		return wire.Chunk{}, err
+	}
+	d := llm.Object(doc["delta"])
+	kind := llm.Text(d["type"])
+	if kind == "citations_delta" && b.kind == "text" {
+		b.citations = append(b.citations, d["citation"])
+		return wire.Chunk{Kind: wire.Text}, nil
+	}
+	form, ok := deltas[kind]
+	if !ok || !form.fits(b.kind) {
+		// Some readers skip it and others do not.
+		s.irregular = true
+		return wire.Chunk{Kind: wire.Calls}, nil
+	}
+	add, ok := d[form.key].(string)
+	if !ok || b.closed {
+		return wire.Chunk{}, wire.Malformed("/delta/"+form.key, "a text, before the block ends")
+	}
+	if kind == "signature_delta" {
+		b.signature.WriteString(add)
+	} else {
+		b.text.WriteString(add)
+	}
+	if kind == "input_json_delta" && add != "" && len(llm.Object(b.block["input"])) > 0 {
+		s.irregular = true
+	}
+	return wire.Chunk{Kind: form.chunk, Text: textOnly(form.chunk, add)}, nil
+}
+
+func textOnly(kind wire.ChunkKind, s string) string {
+	if kind == wire.Text {
+		return s
+	}
+	return ""
+}
+
+// Mark notes what went out.
+func (s *messageStream) Mark() {
+	s.begunOut = s.message != nil
+	for _, b := range s.blocks {
+		b.openOut, b.closedOut, b.textOut = true, b.closed, b.text.Len()
+	}
+}
+
+// Regular reports whether all readers put the blocks together alike.
+func (s *messageStream) Regular() bool { return !s.irregular }
+
+// whole is the block with its deltas. Arguments that are no JSON object stay the text that came, so that they are decided as what they are.
+func (b *blockSeen) whole() map[string]any {
+	m := map[string]any{}
+	for k, v := range b.block {
+		m[k] = v
+	}
+	switch {
+	case b.kind == "text":
+		m["text"] = b.text.String()
+		if b.citations != nil {
+			m["citations"] = b.citations
+		}
+	case b.kind == "thinking":
+		m["thinking"], m["signature"] = b.text.String(), b.signature.String()
+	case isCall(b.kind):
+		if b.text.Len() == 0 {
+			break
+		}
+		m["input"] = b.text.String()
+		if v, err := proviso.DecodeJSON(b.text.Bytes()); err == nil && llm.Object(v) != nil {
+			m["input"] = v
+		}
+	}
+	return m
+}
+
+// Response is what the events add up to.
+func (s *messageStream) Response() (*wire.Response, error) {
+	doc := map[string]any{"type": "message", "role": "assistant"}
+	for k, v := range s.message {
+		doc[k] = v
+	}
+	content := []any{}
+	for _, b := range s.blocks {
+		content = append(content, b.whole())
+	}
+	doc["content"] = content
+	for k, v := range s.delta {
+		doc[k] = v
+	}
+	if s.usage != nil {
+		usage := map[string]any{}
+		for k, v := range llm.Object(doc["usage"]) {
+			usage[k] = v
+		}
+		for k, v := range s.usage {
+			usage[k] = v
+		}
+		doc["usage"] = usage
+	}
+	for _, b := range s.blocks {
+		if !b.closed {
+			doc["stop_reason"] = nil
+		}
+	}
+	return messagesWire{}.Response(llm.Raw(doc))
+}
+
+// Replay writes the rest of a message, block by block.
+func (s *messageStream) Replay(r *wire.Response) ([]byte, error) {
+	var out []byte
+	if !s.begunOut {
+		m := map[string]any{}
+		for k, v := range r.Doc {
+			m[k] = v
+		}
+		m["content"], m["stop_reason"], m["stop_sequence"] = []any{}, nil, nil
+		out = event(out, "message_start", map[string]any{"message": m})
+	}
+	for i, v := range llm.List(r.Doc["content"]) {
+		var b blockSeen
+		if i < len(s.blocks) {
+			b.openOut, b.closedOut, b.textOut, b.kind = s.blocks[i].openOut, s.blocks[i].closedOut, s.blocks[i].textOut, s.blocks[i].kind
+		}
+		m := llm.Object(v)
+		if b.openOut && b.kind != llm.Text(m["type"]) {
+			return nil, wire.Malformed(wire.At("/content", i), "a block of which nothing went out yet")
+		}
+		if b.closedOut {
+			continue
+		}
+		var err error
+		if out, err = replayBlock(out, int64(i), m, &b); err != nil {
+			return nil, err
+		}
+	}
+	end := map[string]any{"stop_reason": r.Doc["stop_reason"], "stop_sequence": r.Doc["stop_sequence"]}
+	usage := s.usage
+	if usage == nil {
+		usage = llm.Object(r.Doc["usage"])
+	}
+	more := map[string]any{"delta": end, "usage": usage}
+	if v := r.Doc["proviso"]; v != nil {
+		more["proviso"] = v
+	}
+	out = event(out, "message_delta", more)
+	return event(out, "message_stop", map[string]any{}), nil
+}
+
+// replayed tells how a kind of block is streamed: which key begins empty and comes as a delta.
+var replayed = map[string]struct{ key, delta, as string }{
+	"text":            {"text", "text_delta", "text"},
+	"thinking":        {"thinking", "thinking_delta", "thinking"},
+	"tool_use":        {"input", "input_json_delta", "partial_json"},
+	"server_tool_use": {"input", "input_json_delta", "partial_json"},
+	"mcp_tool_use":    {"input", "input_json_delta", "partial_json"},
+}
+
+func replayBlock(out []byte, i int64, m map[string]any, b *blockSeen) ([]byte, error) {
+	form, ok := replayed[llm.Text(m["type"])]
+	var whole string
+	if ok {
+		if whole, ok = m[form.key].(string); form.key == "input" {
+			whole, ok = string(llm.Raw(m["input"])), true
+		}
+	}
+	if !b.openOut {
+		open := map[string]any{}
+		for k, v := range m {
+			open[k] = v
+		}
+		if ok {
+			open[form.key] = ""
+			if form.key == "input" {
+				open["input"] = map[string]any{}
+			}
+		}
+		if m["type"] == "thinking" {
+			open["signature"] = ""
+		}
+		out = event(out, "content_block_start", map[string]any{"index": i, "content_block": open})
+	}
+	if len(whole) < b.textOut {
+		return nil, wire.Malformed(wire.At("/content", int(i)), "a block that begins with what went out")
+	}
+	if ok && whole[b.textOut:] != "" {
+		out = event(out, "content_block_delta", map[string]any{"index": i, "delta": map[string]any{"type": form.delta, form.as: whole[b.textOut:]}})
+	}
+	if sig := llm.Text(m["signature"]); m["type"] == "thinking" && sig != "" {
+		out = event(out, "content_block_delta", map[string]any{"index": i, "delta": map[string]any{"type": "signature_delta", "signature": sig}})
+	}
+	return event(out, "content_block_stop", map[string]any{"index": i}), nil
+}
+
+func event(out []byte, kind string, doc map[string]any) []byte {
+	doc["type"] = kind
+	return wire.AppendEvent(out, kind, llm.Raw(doc))
+}
+
+// Abort ends the stream with an error event.
+func (s *messageStream) Abort(d wire.Denial) []byte {
+	return wire.AppendEvent(nil, "error", messagesWire{}.Error(d))
+}

@@ -1,0 +1,333 @@
+package openai
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/llm/wire"
+)
+
+// Stream reads a streamed response.
+func (responses) Stream() wire.Stream {
+	return &responseStream{items: map[int64]*itemSeen{}}
+}
+
+// responseStream reads the events of a response. The last one carries the whole response; what the events before it said is compared with that, because clients read either.
+type responseStream struct {
+	first     map[string]any // the response as it began
+	last      map[string]any // the response as it ended
+	items     map[int64]*itemSeen
+	seq       int64
+	seqOut    int64 // the number that the next event of ours has
+	begunOut  bool
+	irregular bool
+}
+
+// itemSeen is what the events said of one item.
+type itemSeen struct {
+	kind              string
+	seen              []map[string]any // the item as it was added and done
+	args, text        bytes.Buffer     // the deltas
+	argsDone          []string
+	added, done       bool
+	addedOut, doneOut bool // what went out
+}
+
+// textEvents are events of a message, and thoughtEvents what flows beside it.
+var textEvents = map[string]bool{
+	"response.content_part.added": true, "response.content_part.done": true, "response.output_text.delta": true, "response.output_text.done": true,
+	"response.output_text.annotation.added": true, "response.refusal.delta": true, "response.refusal.done": true,
+}
+
+// argsEvents carry pieces of arguments, and doneEvents the whole of them, under the key given.
+var (
+	argsEvents = map[string]bool{"response.function_call_arguments.delta": true, "response.custom_tool_call_input.delta": true, "response.mcp_call_arguments.delta": true}
+	doneEvents = map[string]string{"response.function_call_arguments.done": "arguments", "response.custom_tool_call_input.done": "input", "response.mcp_call_arguments.done": "arguments"}
+)
+
+// hostedEvents are the beginnings of events about calls that the provider runs; they say how far a call is.
+var hostedEvents = []string{"response.web_search_call.", "response.file_search_call.", "response.code_interpreter_call", "response.image_generation_call.", "response.mcp_call.", "response.mcp_list_tools."}
+
+// Next takes one event.
+func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
+	if len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
+		return wire.Chunk{}, nil
+	}
+	doc, err := wire.Decode(ev.Data)
+	if err != nil {
+		return wire.Chunk{}, err
+	}
+	if n, ok := doc["sequence_number"].(int64); ok {
+		s.seq = n
+	}
+	kind := llm.Text(doc["type"])
+	switch kind {
+	case "error", "response.failed":
+		return wire.Chunk{Kind: wire.Failed}, nil
+	case "response.created", "response.in_progress", "response.queued":
+		s.first = llm.Object(doc["response"])
+		return wire.Chunk{}, nil
+	case "response.completed", "response.incomplete":
+		s.last = llm.Object(doc["response"])
+		s.compare()
+		return wire.Chunk{Kind: wire.End}, nil
+	case "response.output_item.added", "response.output_item.done":
+		return s.item(kind, doc)
+	}
+	it := s.at(doc)
+	text := llm.Text(doc["delta"])
+	switch {
+	case textEvents[kind]:
+		if strings.HasSuffix(kind, "text.delta") || strings.HasSuffix(kind, "refusal.delta") {
+			it.text.WriteString(text)
+			return wire.Chunk{Kind: wire.Text, Text: text}, nil
+		}
+		return wire.Chunk{Kind: wire.Text}, nil
+	case strings.HasPrefix(kind, "response.reasoning"):
+		return wire.Chunk{}, nil
+	case argsEvents[kind]:
+		it.args.WriteString(text)
+	case doneEvents[kind] != "":
+		it.argsDone = append(it.argsDone, llm.Text(doc[doneEvents[kind]]))
+	default:
+		known := false
+		for _, p := range hostedEvents {
+			known = known || strings.HasPrefix(kind, p)
+		}
+		s.irregular = s.irregular || !known
+	}
+	return wire.Chunk{Kind: wire.Calls}, nil
+}
+
+func (s *responseStream) at(doc map[string]any) *itemSeen {
+	n, _ := doc["output_index"].(int64)
+	it := s.items[n]
+	if it == nil {
+		it = &itemSeen{}
+		s.items[n] = it
+	}
+	return it
+}
+
+func (s *responseStream) item(event string, doc map[string]any) (wire.Chunk, error) {
+	m := llm.Object(doc["item"])
+	if m == nil {
+		return wire.Chunk{}, wire.Malformed("/item", "an item")
+	}
+	it := s.at(doc)
+	kind := llm.Text(m["type"])
+	s.irregular = s.irregular || it.kind != "" && it.kind != kind
+	it.kind = kind
+	it.seen = append(it.seen, m)
+	if event == "response.output_item.done" {
+		it.done = true
+	} else {
+		it.added = true
+	}
+	switch {
+	case kind == "message":
+		return wire.Chunk{Kind: wire.Text}, nil
+	case otherItems[kind]:
+		return wire.Chunk{}, nil
+	}
+	return wire.Chunk{Kind: wire.Calls}, nil
+}
+
+// compare looks whether the events and the whole response say the same: clients act on either.
+func (s *responseStream) compare() {
+	list := llm.List(s.last["output"])
+	for n, it := range s.items {
+		if it.kind == "" && it.args.Len() == 0 && it.text.Len() == 0 {
+			continue
+		}
+		if n < 0 || n >= int64(len(list)) {
+			s.irregular = true
+			continue
+		}
+		final := llm.Object(list[n])
+		if it.kind == "message" {
+			s.irregular = s.irregular || it.text.String() != messageText(final)
+			continue
+		}
+		if otherItems[it.kind] {
+			continue
+		}
+		whole := itemCall("", llm.Text(final["type"]), final)
+		written := llm.Text(final["arguments"]) + llm.Text(final["input"])
+		for _, a := range it.argsDone {
+			s.irregular = s.irregular || a != written
+		}
+		if it.args.Len() > 0 {
+			s.irregular = s.irregular || it.args.String() != written
+		}
+		for i, m := range it.seen {
+			seen := itemCall("", llm.Text(m["type"]), m)
+			same := seen.Kind == whole.Kind && seen.Tool == whole.Tool && seen.ID == whole.ID
+			if i == len(it.seen)-1 && it.done {
+				same = same && bytes.Equal(seen.Args, whole.Args)
+			}
+			s.irregular = s.irregular || !same
+		}
+	}
+	for n, v := range list {
+		m := llm.Object(v)
+		if it := s.items[int64(n)]; it == nil && llm.Text(m["type"]) != "message" && !otherItems[llm.Text(m["type"])] {
+			s.irregular = true
+		}
+	}
+}
+
+func messageText(m map[string]any) string {
+	var b strings.Builder
+	for _, p := range llm.List(m["content"]) {
+		o := llm.Object(p)
+		b.WriteString(llm.Text(o["text"]) + llm.Text(o["refusal"]))
+	}
+	return b.String()
+}
+
+// Mark notes what went out.
+func (s *responseStream) Mark() {
+	s.begunOut, s.seqOut = s.first != nil, s.seq+1
+	for _, it := range s.items {
+		it.addedOut, it.doneOut = it.added, it.done
+	}
+}
+
+// Regular reports whether the events and the whole response say the same.
+func (s *responseStream) Regular() bool { return !s.irregular }
+
+// Response is the whole response of the last event; before it came, what the items said so far.
+func (s *responseStream) Response() (*wire.Response, error) {
+	if s.last != nil {
+		return responses{}.Response(llm.Raw(s.last))
+	}
+	doc := map[string]any{"status": "in_progress"}
+	for k, v := range s.first {
+		doc[k] = v
+	}
+	output := []any{}
+	for n := range int64(len(s.items)) {
+		it := s.items[n]
+		if it == nil || len(it.seen) == 0 {
+			continue
+		}
+		m := map[string]any{}
+		for k, v := range it.seen[len(it.seen)-1] {
+			m[k] = v
+		}
+		if it.kind == "message" {
+			m = said(llm.Text(m["id"]), "output_text", it.text.String())
+		} else if it.args.Len() > 0 {
+			m[callItems[it.kind].args] = it.args.String()
+		}
+		output = append(output, m)
+	}
+	doc["output"] = output
+	return responses{}.Response(llm.Raw(doc))
+}
+
+// Replay writes the rest of a response: every item that did not go out, then the whole.
+func (s *responseStream) Replay(r *wire.Response) ([]byte, error) {
+	var out []byte
+	if !s.begunOut {
+		begin := map[string]any{}
+		for k, v := range r.Doc {
+			begin[k] = v
+		}
+		begin["status"], begin["output"] = "in_progress", []any{}
+		out = s.event(out, "response.created", map[string]any{"response": begin})
+		out = s.event(out, "response.in_progress", map[string]any{"response": begin})
+	}
+	for i, v := range llm.List(r.Doc["output"]) {
+		m, n := llm.Object(v), int64(i)
+		if it := s.items[n]; it != nil {
+			if it.doneOut {
+				continue
+			}
+			if it.addedOut {
+				return nil, wire.Malformed(wire.At("/output", i), "an item of which nothing went out yet")
+			}
+		}
+		out = s.emit(out, n, m)
+	}
+	end := "response.completed"
+	if r.Doc["status"] == "incomplete" {
+		end = "response.incomplete"
+	}
+	return s.event(out, end, map[string]any{"response": r.Doc}), nil
+}
+
+// emit writes the events of one item.
+func (s *responseStream) emit(out []byte, n int64, m map[string]any) []byte {
+	id := llm.Text(m["id"])
+	open := map[string]any{}
+	for k, v := range m {
+		open[k] = v
+	}
+	form, isCall := callItems[llm.Text(m["type"])]
+	isText := isCall && (form.form == wire.ArgsText || form.form == wire.ArgsInput) && !form.ran
+	switch {
+	case m["type"] == "message":
+		open["content"], open["status"] = []any{}, "in_progress"
+	case isText:
+		open[form.args] = ""
+	}
+	out = s.event(out, "response.output_item.added", map[string]any{"output_index": n, "item": open})
+	if m["type"] == "message" {
+		for i, v := range llm.List(m["content"]) {
+			p, at := llm.Object(v), int64(i)
+			key, event := "text", "response.output_text"
+			if p["type"] == "refusal" {
+				key, event = "refusal", "response.refusal"
+			}
+			empty := map[string]any{}
+			for k, v := range p {
+				empty[k] = v
+			}
+			empty[key] = ""
+			place := func(more map[string]any) map[string]any {
+				more["item_id"], more["output_index"], more["content_index"] = id, n, at
+				return more
+			}
+			out = s.event(out, "response.content_part.added", place(map[string]any{"part": empty}))
+			out = s.event(out, event+".delta", place(map[string]any{"delta": p[key], "logprobs": []any{}}))
+			out = s.event(out, event+".done", place(map[string]any{key: p[key], "logprobs": []any{}}))
+			out = s.event(out, "response.content_part.done", place(map[string]any{"part": p}))
+		}
+	}
+	if isText {
+		event := "response.function_call_arguments"
+		if form.form == wire.ArgsInput {
+			event = "response.custom_tool_call_input"
+		}
+		out = s.event(out, event+".delta", map[string]any{"item_id": id, "output_index": n, "delta": m[form.args]})
+		out = s.event(out, event+".done", map[string]any{"item_id": id, "output_index": n, form.args: m[form.args], "name": m["name"]})
+	}
+	return s.event(out, "response.output_item.done", map[string]any{"output_index": n, "item": m})
+}
+
+// event writes one event with its number.
+func (s *responseStream) event(out []byte, kind string, doc map[string]any) []byte {
+	doc["type"], doc["sequence_number"] = kind, s.seqOut
+	s.seqOut++
+	return wire.AppendEvent(out, kind, llm.Raw(doc))
+}
+
+// Abort ends the stream with a failed response.
+func (s *responseStream) Abort(d wire.Denial) []byte {
+	doc := map[string]any{"id": "resp_proviso", "object": "response", "output": []any{}}
+	for k, v := range s.first {
+		doc[k] = v
+	}
+	doc["status"] = "failed"
+	e := map[string]any{"code": d.Code, "message": d.Text}
+	if v, err := proviso.DecodeResultJSON(d.Detail); err == nil {
+		e["proviso"] = v
+	}
+	doc["error"] = e
+	s.seqOut = max(s.seqOut, s.seq+1)
+	return s.event(nil, "response.failed", map[string]any{"response": doc})
+}
