@@ -13,18 +13,18 @@ import (
 
 // The codes of what a gateway itself refuses.
 const (
-	CodeCaller   = "PV801" // a caller that is not let in
-	CodeBusy     = "PV802" // a server that has enough to do
-	CodeForeign  = "PV803" // a part of a request or an answer that no rule sees
-	CodeUpstream = "PV804" // an upstream that failed or answered otherwise than its API has it
-	CodeNoRoute  = "PV805" // a path or a model that no upstream is configured for
-	CodeTooLarge = "PV806" // a request or an answer that is larger than the limit
-	CodeStateful = "PV807" // a call that the past decides, in a session that nobody named
-	CodeHosted   = "PV808" // a tool that the provider would run before it can be decided
-	CodeCut      = "PV809" // an answer that did not end
-	CodeRepeated = "PV810" // the same denial again and again
-	CodeOverlay  = "PV811" // an overlay that cannot be attached
-	CodeRan      = "PV812" // a call that the provider ran before anybody could decide
+	CodeCaller   = "PV861" // a caller that is not let in
+	CodeBusy     = "PV862" // a server that has enough to do
+	CodeForeign  = "PV863" // a part of a request or an answer that no rule sees
+	CodeUpstream = "PV864" // an upstream that failed or answered otherwise than its API has it
+	CodeNoRoute  = "PV865" // a path or a model that no upstream is configured for
+	CodeTooLarge = "PV866" // a request or an answer that is larger than the limit
+	CodeStateful = "PV867" // a call that the past decides, in a session that nobody named
+	CodeHosted   = "PV868" // a tool that the provider would run before it can be decided
+	CodeCut      = "PV869" // an answer that did not end
+	CodeRepeated = "PV870" // the same denial again and again
+	CodeOverlay  = "PV871" // an overlay that cannot be attached
+	CodeRan      = "PV872" // a call that the provider ran before anybody could decide
 )
 
 // decisionID names a decision: the session's record, which can be looked up in the journal.
