@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Figure is a number that a test or a comparison printed as a line "figure: suite.name = value (n=count)".
@@ -220,7 +221,7 @@ func FormatValue(v float64) string {
 		s := strconv.FormatFloat(v, 'f', digits, 64)
 		back, _ := strconv.ParseFloat(s, 64)
 		if back != math.Trunc(back) && (digits >= 4 || math.Abs(back-v) < 5e-5) || digits == 8 {
-			return s
+			return strings.TrimRight(strings.TrimRight(s, "0"), ".")
 		}
 	}
 }

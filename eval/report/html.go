@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/proviso-dev/proviso/eval"
 	"github.com/proviso-dev/proviso/internal/form"
@@ -76,8 +77,26 @@ type pageTable struct {
 }
 
 type pageRow struct {
-	Name, Meaning, Value, N, Want, Mark, Class, Range string
-	Plot                                              *plot
+	Name, Value, N, Want, Mark, Class, Range string
+	Meaning                                  []pagePart
+	Plot                                     *plot
+}
+
+// pagePart is a part of a sentence, set as code or not.
+type pagePart struct {
+	Text string
+	Code bool
+}
+
+// parts reads the one thing of Markdown that meanings use: code between backticks.
+func parts(text string) []pagePart {
+	var out []pagePart
+	for i, p := range strings.Split(text, "`") {
+		if p != "" {
+			out = append(out, pagePart{p, i%2 == 1})
+		}
+	}
+	return out
 }
 
 type pageCase struct {
@@ -236,7 +255,7 @@ func (d *pageData) table(t *eval.Table) {
 	counts := map[string]int{}
 	for i := range t.Rows {
 		r := &t.Rows[i]
-		row := pageRow{Name: r.Name, Meaning: r.Meaning, Value: "not measured", Want: r.Want.String(), Mark: marks[r.Mark].text, Class: marks[r.Mark].class}
+		row := pageRow{Name: r.Name, Meaning: parts(r.Meaning), Value: NotMeasured, Want: r.Want.String(), Mark: marks[r.Mark].text, Class: marks[r.Mark].class}
 		counts[row.Class]++
 		if r.N > 0 {
 			row.Value, row.N = eval.FormatValue(r.Value), eval.FormatCount(r.N)

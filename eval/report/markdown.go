@@ -48,8 +48,11 @@ func MarkdownTable(t *eval.Table) string {
 	return b.String()
 }
 
+// NotMeasured is the value of a figure in a table that was not printed.
+const NotMeasured = "not measured"
+
 func markdownRow(r *eval.Row) string {
-	value, n, want := "not measured", "", r.Want.String()
+	value, n, want := NotMeasured, "", r.Want.String()
 	if r.N > 0 {
 		value, n = eval.FormatValue(r.Value), eval.FormatCount(r.N)
 	}
