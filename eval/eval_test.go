@@ -234,6 +234,12 @@ func TestFileErrors(t *testing.T) {
 	if _, err := ReadRun(name); !errors.As(err, &fe) || !fe.Damaged {
 		t.Errorf("a result that was changed afterwards gives %v", err)
 	}
+	if _, err := Play(context.Background(), sums(4), Config{File: filepath.Join(dir, "none", "run.jsonl")}); !errors.As(err, &fe) || fe.Code() != CodeFile {
+		t.Errorf("a file in no folder gives %v", err)
+	}
+	if _, err := Play(context.Background(), sums(4), Config{File: dir}); !errors.As(err, &fe) || fe.Code() != CodeFile {
+		t.Errorf("a folder as a file gives %v", err)
+	}
 	if _, err := ReadRun(filepath.Join(dir, "none")); !errors.As(err, &fe) || fe.Damaged || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file gives %v", err)
 	}
@@ -242,6 +248,53 @@ func TestFileErrors(t *testing.T) {
 	}
 	if _, err := ReadRun(name); err == nil {
 		t.Error("an empty file was read as a run")
+	}
+}
+
+// small is a disk with room for so many bytes.
+type small struct {
+	*os.File
+	room int
+}
+
+func (s *small) Write(b []byte) (int, error) {
+	n := min(len(b), s.room)
+	s.room -= n
+	written, err := s.File.Write(b[:n])
+	if err == nil && n < len(b) {
+		err = &os.PathError{Op: "write", Path: s.Name(), Err: errors.New("no space left")}
+	}
+	return written, err
+}
+
+// A disk that is full in the middle of a line ends the run with an error; nothing is written behind the torn line, and with room again the run goes on.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	whole := play(t, sums(20), Config{})
+	for room := 200; room < 2400; room += 97 {
+		name := filepath.Join(dir, fmt.Sprint(room))
+		s := sums(20)
+		head, err := s.head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &player{suite: s, done: make([]*line, len(s.Cases)), cfg: Config{Workers: 3}}
+		if p.file, err = openFile(name, head, p.done); err != nil {
+			t.Fatal(err)
+		}
+		p.file.file = &small{p.file.file.(*os.File), room}
+		p.play(context.Background())
+		p.file.close()
+		var fe *FileError
+		if !errors.As(p.err, &fe) || fe.Damaged || !strings.Contains(p.err.Error(), "no space left") {
+			t.Fatalf("with room for %d bytes: %v", room, p.err)
+		}
+		if _, err := ReadRun(name); err != nil {
+			t.Fatalf("with room for %d bytes: %v", room, err)
+		}
+		if r := play(t, s, Config{File: name}); r.Digest() != whole.Digest() {
+			t.Fatalf("with room for %d bytes the run says something else", room)
+		}
 	}
 }
 

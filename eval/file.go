@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -183,8 +184,14 @@ func looksLikeRun(b []byte) bool {
 // runFile is a run file that results are appended to.
 type runFile struct {
 	name  string
-	file  *os.File
+	file  appendFile
 	ended bool
+}
+
+// appendFile is what a run needs of an open file.
+type appendFile interface {
+	io.WriteCloser
+	Sync() error
 }
 
 // openFile opens the file of a run that goes on, or begins it, and puts the finished cases into done.
