@@ -26,7 +26,8 @@
 // agreed to. Package journal keeps records. Package guard is the only place that asks the policy, writes down and lets a call through, in this order.
 //
 // Package llm and its folders read the JSON of model vendors as events. Package audit decides recorded conversations step by step and plays the cases of a
-// pack. Package eval/scorer turns what audits found into numbers. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
+// pack. Package eval/scorer turns what audits found into numbers; package eval runs suites of cases, goes on where a run was killed, and says what two runs differ in and how sure
+// that is. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
 //
 // Which package may import which is a text in internal/house, and a test. Where a new thing belongs is in docs/adding.md.
 //
