@@ -10,6 +10,8 @@ type calls struct {
 	byID map[string]*call
 	anon []*call // calls without an id, in order of release
 	n    int
+	// bytes is how long the arguments of all of them are.
+	bytes int
 	// response is the model response of the newest released call that named one.
 	response string
 	// held are results of calls of that response: its other calls may see reservations only.
@@ -50,6 +52,7 @@ func (cs *calls) add(c *call) {
 		cs.response = b.Response
 	}
 	cs.n++
+	cs.bytes += len(b.Args)
 	if b.ID == "" {
 		cs.anon = append(cs.anon, c)
 		return
@@ -62,6 +65,7 @@ func (cs *calls) add(c *call) {
 
 func (cs *calls) remove(c *call) {
 	cs.n--
+	cs.bytes -= len(c.call().Args)
 	if id := c.call().ID; id != "" {
 		if cs.byID[id] == c {
 			delete(cs.byID, id)

@@ -17,6 +17,7 @@ type facts struct {
 	marks []mark
 	// floor is the release up to which the results of calls supply nothing any more, because their marks had to be forgotten.
 	floor uint64
+	bytes int // of all entries, about
 	// overrun is set where the calls in flight alone make more entries stale than can be kept track of.
 	overrun bool
 }
@@ -39,6 +40,7 @@ type level struct {
 	val   any
 	err   string
 	state policy.FactState
+	size  int // of val in memory, about
 }
 
 // mark says that the entries at and below key are stale from the release of the call owner until the event end; 0 while the call is in flight.
@@ -118,6 +120,8 @@ func (f *facts) lose() {
 	for i := range f.tables {
 		t := &f.tables[i]
 		if t.initial != nil {
+			_, bytes := t.root.count()
+			f.bytes -= bytes
 			t.lost, t.initial, t.root, t.n = true, nil, level{}, 0
 		}
 	}
@@ -133,9 +137,18 @@ func (f *facts) observe(v proviso.FactValue, seq uint64) {
 	if t.initial == nil && f.outdated(i, v.Key, seq) { // one with an initial value is never stale, and must miss nothing
 		return
 	}
-	if t.n >= MaxEntries && t.find(v.Key) == nil {
+	size := sizeOf(v.Value)
+	for _, part := range v.Key {
+		size += len(part)
+	}
+	old := t.find(v.Key)
+	if old == nil && (t.n >= MaxEntries || f.bytes+size > MaxFacts) {
 		t.full = true
 		return
+	}
+	if old != nil && f.bytes+size-old.size > MaxFacts {
+		// What it was is true no longer, and what it is cannot be kept.
+		v.Value, v.Err, size = nil, tooMuch, 0
 	}
 	l := &t.root
 	for _, part := range v.Key {
@@ -154,10 +167,36 @@ func (f *facts) observe(v proviso.FactValue, seq uint64) {
 	} else if t.keepFirst {
 		return
 	}
-	l.val, l.err, l.state = v.Value, v.Err, policy.Observed
+	f.bytes += size - l.size
+	l.val, l.err, l.state, l.size = v.Value, v.Err, policy.Observed, size
 	if v.Err != "" {
 		l.val, l.state = nil, policy.Broken
 	}
+}
+
+// tooMuch is what an entry says whose value would take the facts beyond MaxFacts.
+const tooMuch = "the facts of the session take too much memory"
+
+// sizeOf is about how much memory a value takes, in bytes.
+func sizeOf(v any) int {
+	const header, entry = 16, 64
+	switch v := v.(type) {
+	case string:
+		return header + len(v)
+	case []any:
+		n := header
+		for _, e := range v {
+			n += sizeOf(e)
+		}
+		return n
+	case map[string]any:
+		n := header
+		for k, e := range v {
+			n += entry + len(k) + sizeOf(e)
+		}
+		return n
+	}
+	return header
 }
 
 // outdated reports whether the result of the call released at event seq may be older than the effect of another call on an entry.
@@ -194,7 +233,9 @@ func (f *facts) spoil(k proviso.FactKey, owner uint64) {
 		f.forget(owner)
 	}
 	t := &f.tables[i]
-	t.n -= t.root.remove(k.Key)
+	n, bytes := t.root.remove(k.Key)
+	t.n -= n
+	f.bytes -= bytes
 }
 
 // forget gives up the marks of calls that ended, and with them whatever calls released up to now could still tell.
@@ -204,33 +245,33 @@ func (f *facts) forget(now uint64) {
 	f.overrun = len(f.marks) > maxMarks
 }
 
-// remove forgets what is at and below key, unlinks levels that become empty, and returns how many entries there were.
-func (l *level) remove(key []string) int {
+// remove forgets what is at and below key, unlinks levels that become empty, and returns how many entries there were and what they took.
+func (l *level) remove(key []string) (n, bytes int) {
 	if len(key) == 0 {
-		n := l.count()
+		n, bytes = l.count()
 		*l = level{}
-		return n
+		return n, bytes
 	}
 	kid := l.kids[key[0]]
 	if kid == nil {
-		return 0
+		return 0, 0
 	}
-	n := kid.remove(key[1:])
+	n, bytes = kid.remove(key[1:])
 	if kid.state == policy.Unobserved && len(kid.kids) == 0 {
 		delete(l.kids, key[0])
 	}
-	return n
+	return n, bytes
 }
 
-func (l *level) count() int {
-	n := 0
+func (l *level) count() (n, bytes int) {
 	if l.state != policy.Unobserved {
-		n = 1
+		n, bytes = 1, l.size
 	}
 	for _, k := range l.kids {
-		n += k.count()
+		m, b := k.count()
+		n, bytes = n+m, bytes+b
 	}
-	return n
+	return n, bytes
 }
 
 // settled ends the marks of a call whose result is event end, and forgets marks that no call in flight is older than.
@@ -270,7 +311,7 @@ func (f *facts) faults() []proviso.Fault {
 	}
 	for _, t := range f.tables {
 		if t.full {
-			out = append(out, proviso.Fault{Code: CodeFactsFull, Expr: t.name, Msg: fmt.Sprintf("fact %s has more than %d entries; those beyond are in error", t.name, MaxEntries), Hint: "start a new session"})
+			out = append(out, proviso.Fault{Code: CodeFactsFull, Expr: t.name, Msg: fmt.Sprintf("fact %s has more than %d entries, or the facts together take more than %d MiB; what is beyond is in error", t.name, MaxEntries, MaxFacts>>20), Hint: "start a new session"})
 		}
 	}
 	return out

@@ -47,7 +47,9 @@ const (
 // What happens at a bound never widens a decision: entries of a fact beyond MaxEntries are in error, further calls are denied with PV503 where counting would no longer be exact, and forgotten messages only forget consent.
 const (
 	MaxEntries  = 65536   // entries of one fact
+	MaxFacts    = 1 << 26 // bytes of all entries of all facts together, about
 	MaxOpen     = 1024    // calls in flight
+	MaxFlight   = 1 << 24 // bytes of their arguments together
 	MaxSeries   = 65536   // different filter values over all queries
 	MaxPoints   = 262144  // events in all windows together
 	MaxMessages = 64      // messages that a consent may rest on

@@ -161,6 +161,8 @@ func (s *State) refusal(b *proviso.ToolCall) *proviso.Fault {
 		return s.facts.fault()
 	case b.ID != "" && s.calls.byID[b.ID] != nil:
 		return &proviso.Fault{Code: CodeCallID, Msg: fmt.Sprintf("bind: call id %q is in flight already", b.ID), Hint: "give every call an id of its own"}
+	case s.calls.bytes+len(b.Args) > MaxFlight:
+		return &proviso.Fault{Code: CodeFull, Msg: fmt.Sprintf("bind: the arguments of the calls in flight have more than %d bytes together", MaxFlight), Hint: "report the results of earlier calls first"}
 	case s.calls.n >= MaxOpen:
 		return &proviso.Fault{Code: CodeFull, Msg: fmt.Sprintf("bind: %d calls are in flight", MaxOpen), Hint: "report the results of earlier calls first"}
 	}

@@ -455,6 +455,60 @@ func TestFullFactIsInError(t *testing.T) {
 	}
 }
 
+// Facts that take too much memory are in error: a further entry is not found, and one that is replaced is not what it was.
+func TestFactsAreBoundedInBytes(t *testing.T) {
+	p := play(t)
+	observe := func(id string, bytes int) {
+		p.call(id, "get", `{}`)
+		p.result(id, factResult("reservation", strings.Repeat("x", bytes), id))
+	}
+	before := p.s.facts.bytes
+	observe("R1", 10)
+	p.s.facts.bytes += MaxFacts - 100
+	observe("R2", 200)
+	p.wantFact("broken", "reservation", "R2")
+	observe("R1", 200)
+	p.wantFact("broken", "reservation", "R1")
+	again, err := Restore(script{"d1"}, snap(t, p.s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := policy.Key{N: 1}
+	key.Part[0] = "R1"
+	if _, st := again.facts.Fact(0, key); st != policy.Broken {
+		t.Errorf("restored: %v", st)
+	}
+	p.s.facts.bytes -= MaxFacts - 100
+	observe("R1", 20)
+	p.wantFact(strings.Repeat("x", 20), "reservation", "R1")
+	p.call("c", "cancel", `{"id":"R1"}`)
+	if p.s.facts.bytes != before {
+		t.Errorf("%d bytes are counted of facts that are forgotten", p.s.facts.bytes-before)
+	}
+}
+
+// What calls in flight carry is bounded, and counted no longer when they are answered.
+func TestCallsInFlightAreBoundedInBytes(t *testing.T) {
+	p := play(t)
+	args := `{"note":"` + strings.Repeat("x", 1<<19) + `"}`
+	for i := range MaxFlight / len(args) {
+		p.call(fmt.Sprint(i), "get", args)
+	}
+	if _, in := p.view("get", args); in.Fault == nil || in.Fault.Code != CodeFull {
+		t.Errorf("fault %v", in.Fault)
+	}
+	p.result("0", `{}`)
+	if _, in := p.view("get", args); in.Fault != nil {
+		t.Errorf("fault %v", in.Fault)
+	}
+	for i := range MaxFlight/len(args) - 1 {
+		p.result(fmt.Sprint(i+1), `{}`)
+	}
+	if n := p.s.calls.bytes; n != 0 {
+		t.Errorf("%d bytes are counted of calls that are answered", n)
+	}
+}
+
 func TestTooManyCallsInFlight(t *testing.T) {
 	p := play(t)
 	for range MaxOpen {
