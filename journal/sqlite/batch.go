@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/proviso-dev/proviso/journal"
@@ -247,7 +248,7 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 			wrote = true
 			continue
 		}
-		entries, tips, err := w.seal(ctx, r)
+		entries, err := w.seal(ctx, r)
 		if errors.As(err, &bad) {
 			single[i] = bad.err
 			continue
@@ -261,9 +262,7 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 			}
 			wrote = true
 		}
-		for id, t := range tips {
-			w.tips[id] = t
-		}
+		maps.Copy(w.tips, w.ahead)
 	}
 	if !wrote && w.loose {
 		// A commit that changes nothing syncs nothing, and what was enqueued before has to become durable.
@@ -277,37 +276,38 @@ type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }
 
-// seal makes the records of a request links of their chains, all or none.
-func (w *writer) seal(ctx context.Context, r *request) ([]journal.Entry, map[string]journal.Tip, error) {
-	tips := make(map[string]journal.Tip, 1)
-	entries := make([]journal.Entry, 0, len(r.records))
+// seal makes the records of a request links of their chains, all or none; what the tips are then is in ahead. The entries are good until the next request.
+func (w *writer) seal(ctx context.Context, r *request) ([]journal.Entry, error) {
+	clear(w.ahead)
+	clear(w.entries)
+	w.entries = w.entries[:0]
 	for _, rec := range r.records {
 		id := rec.Event.Session
-		tip, ok := tips[id]
+		tip, ok := w.ahead[id]
 		if !ok {
 			tip, ok = w.tips[id]
 		}
 		if !ok {
 			var err error
 			if tip, err = scanTip(w.last.QueryRowContext(ctx, id)); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		if rec.Event.Seq != tip.Length+1 {
 			// What it followed was taken in and then could not be written.
-			return nil, nil, &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
+			return nil, &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
 		}
 		e, err := journal.Seal(rec, tip.Head)
 		if err != nil {
-			return nil, nil, &requestError{err}
+			return nil, &requestError{err}
 		}
-		tips[id] = journal.Tip{Length: tip.Length + 1, Head: e.Hash}
-		entries = append(entries, e)
+		w.ahead[id] = journal.Tip{Length: tip.Length + 1, Head: e.Hash}
+		w.entries = append(w.entries, e)
 	}
 	if len(w.tips) > maxTips {
 		clear(w.tips)
 	}
-	return entries, tips, nil
+	return w.entries, nil
 }
 
 func scanTip(row *sql.Row) (journal.Tip, error) {

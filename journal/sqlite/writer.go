@@ -58,12 +58,14 @@ type writer struct {
 	done     chan struct{}
 
 	// Only the goroutine uses these.
-	tips   map[string]journal.Tip
-	insert *sql.Stmt
-	last   *sql.Stmt
-	full   bool // whether commits are synced now
-	loose  bool // whether something was committed and not synced
-	commit func(context.Context) error
+	tips    map[string]journal.Tip
+	ahead   map[string]journal.Tip // of the request in hand
+	entries []journal.Entry        // of the request in hand
+	insert  *sql.Stmt
+	last    *sql.Stmt
+	full    bool // whether commits are synced now
+	loose   bool // whether something was committed and not synced
+	commit  func(context.Context) error
 
 	committed atomic.Int64
 	commits   atomic.Int64
@@ -83,7 +85,7 @@ type request struct {
 
 func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
 	w := &writer{
-		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, full: true,
+		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, ahead: map[string]journal.Tip{}, full: true,
 		space: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	w.timer = time.AfterFunc(time.Hour, w.ripen)
