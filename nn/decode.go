@@ -262,7 +262,7 @@ func (d *Decoder) attendOne(w *attendScratch, s span, kv int, keys, values []flo
 	ld := scoreRow(length)
 	w.s = grow(w.s, group*ld)
 	q := d.w.qkv[s.row*(c.qWidth()+2*step)+kv*group*hd:]
-	ks.skinny(product{false, true, group, length, hd, q, hd, keys, step, w.s, ld, false})
+	ks.skinny(product{false, true, group, length, hd, q, hd, keys, step, w.s, ld, false}, 0)
 	for g := range group {
 		p := w.s[g*ld : g*ld+length]
 		ks.softmax(p, 1/sqrt32(float32(hd)))

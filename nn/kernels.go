@@ -19,8 +19,9 @@ type kernels struct {
 	packRows func(dst, src []float32, stride, width, n int) int
 	packCols func(dst, src []float32, stride, n int) int
 
-	// skinny computes a product with transB and without transA, reading B once: for few rows of A. The order of the sum of an element does not depend on m and n.
-	skinny func(p product)
+	// skinny computes a product with transB and without transA for few rows of A, and a B that fits the second-level cache. The order of the sum of an element does not depend on m and n.
+	// ahead is how many rows after its own the part of B begins that will be asked for next; it is fetched meanwhile. 0: nothing is.
+	skinny func(p product, ahead int)
 
 	// combine sets y = Σ s[t]·v[t*vRow:], a weighted sum of rows as long as y.
 	combine func(y, s, v []float32, vRow int)

@@ -33,7 +33,7 @@ var kernelsAVX512 = kernels{
 		}
 		return n / 16 * 16
 	},
-	skinny:  func(p product) { skinny(p, 16, dots4AVX512, dots2AVX512, dots1AVX512) },
+	skinny:  func(p product, ahead int) { skinny(p, ahead, 16, dots4AVX512, dots2AVX512, dots1AVX512) },
 	combine: func(y, s, v []float32, vRow int) { combineAVX512(y, s, &v[0], vRow) },
 	add:     addAVX512, scale: scaleAVX512, dot: dotAVX512, axpy: axpyAVX512, norm: normAVX512, normBack: normBackAVX512,
 	softmax: func(s []float32, scale float32) float32 {
@@ -64,7 +64,7 @@ var kernelsAVX2 = kernels{
 		}
 		return n / 8 * 8
 	},
-	skinny:  func(p product) { skinny(p, 8, dots4AVX2, dots2AVX2, dots1AVX2) },
+	skinny:  func(p product, ahead int) { skinny(p, ahead, 8, dots4AVX2, dots2AVX2, dots1AVX2) },
 	combine: func(y, s, v []float32, vRow int) { combineAVX2(y, s, &v[0], vRow) },
 	add:     addAVX2, scale: scaleAVX2, dot: dotAVX2, axpy: axpyAVX2, norm: normAVX2, normBack: normBackAVX2,
 	softmax: func(s []float32, scale float32) float32 {
@@ -89,10 +89,10 @@ func lse(z []float32, top float32, sumExp func([]float32, float32) (sum, mean fl
 }
 
 // dots multiplies some rows of x by sums/rows rows of w; see asmgen.
-type dots func(k int, x *float32, xRow int, w *float32, wRow int, ahead, out *float32)
+type dots func(k int, x *float32, xRow int, w *float32, wRow int, ahead, out *float32, outRow, acc int)
 
-// skinny takes four rows of A at a time, then two, then one, while tiles of rows of B pass through the cache once.
-func skinny(p product, sums int, four, two, one dots) {
+// skinny takes four rows of A at a time, then two, then one. They stay in the first-level cache while the rows of B pass, which the first of them brings into the second.
+func skinny(p product, ahead, sums int, four, two, one dots) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	done := 0
@@ -101,7 +101,7 @@ func skinny(p product, sums int, four, two, one dots) {
 		f           dots
 	}{{4, p.m / 4, four}, {2, p.m % 4 / 2, two}, {1, p.m % 2, one}} {
 		if by.times > 0 {
-			skinnyRows(p, s, done, by.rows, by.times, sums/by.rows, by.f)
+			skinnyRows(p, s, ahead, done, by.rows, by.times, sums/by.rows, by.f)
 			done += by.rows * by.times
 		}
 	}
@@ -109,29 +109,27 @@ func skinny(p product, sums int, four, two, one dots) {
 
 // skinnyRows computes times groups of rows, from row first of A, and cols columns at a time. Columns that do not fill a tile are computed again with their neighbours to the left or,
 // where there are too few, each as a tile of its own.
-func skinnyRows(p product, s *scratch, first, rows, times, cols int, f dots) {
-	for j, width := 0, cols; j < p.n; j += width {
-		at, step := j, p.ldb
-		switch {
-		case j+cols <= p.n:
-		case p.n >= cols:
-			at = p.n - cols
-		default:
-			width, step = 1, 0
-		}
-		live := min(width, p.n-j)
-		for i := range times {
-			row := first + i*rows
-			ahead := &p.b[min(j+cols+i, p.n-1)*p.ldb] // a row of the next tile for each group
-			out := &s.tile[0]
-			whole := rows == 1 && live == cols && !p.acc
-			if whole {
-				out = &p.c[row*p.ldc+j]
+func skinnyRows(p product, s *scratch, ahead, first, rows, times, cols int, f dots) {
+	for i := range times {
+		row := first + i*rows
+		x, y := &p.a[row*p.lda], p.c[row*p.ldc:]
+		for j, width := 0, cols; j < p.n; j += width {
+			at, step := j, p.ldb
+			soon := &p.b[j*p.ldb]
+			if next := (j + ahead + i%cols) * p.ldb; next < len(p.b) { // each group of rows asks for one row of a tile
+				soon = &p.b[next]
 			}
-			f(p.k, &p.a[row*p.lda], p.lda, &p.b[at*p.ldb], step, ahead, out)
-			if !whole {
-				scatter(p.c[row*p.ldc+j:], p.ldc, s.tile[j-at:], cols, rows, live, p.acc)
+			switch {
+			case j+cols <= p.n:
+				f(p.k, x, p.lda, &p.b[j*p.ldb], p.ldb, soon, &y[j], p.ldc, one(p.acc))
+				continue
+			case p.n >= cols:
+				at = p.n - cols
+			default:
+				width, step = 1, 0
 			}
+			f(p.k, x, p.lda, &p.b[at*p.ldb], step, soon, &s.tile[0], cols, 0)
+			scatter(y[j:], p.ldc, s.tile[j-at:], cols, rows, min(width, p.n-j), p.acc)
 		}
 	}
 }

@@ -160,32 +160,26 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-72
 	MOVQ DX, BX
 	VXORPS Y15, Y15, Y15
 	VXORPS Y14, Y14, Y14
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	VXORPS Y13, Y13, Y13
 	VXORPS Y12, Y12, Y12
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	VXORPS Y11, Y11, Y11
 	VXORPS Y10, Y10, Y10
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	VXORPS Y9, Y9, Y9
 	VXORPS Y8, Y8, Y8
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	VXORPS Y7, Y7, Y7
 	VXORPS Y6, Y6, Y6
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	VXORPS Y5, Y5, Y5
 	VXORPS Y4, Y4, Y4
-	PREFETCHT0 (BX)
 	PREFETCHT0 60(BX)
 	ADDQ R12, BX
 	SUBQ $4, CX
@@ -458,15 +452,14 @@ square8:
 	VZEROUPPER
 	RET
 
-// func dots1AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots1AVX2(SB), NOSPLIT, $0-56
+// func dots1AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots1AVX2(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -485,7 +478,7 @@ TEXT ·dots1AVX2(SB), NOSPLIT, $0-56
 	SUBQ $8, CX
 	JLT rest10
 loop9:
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Y8
 	VFMADD231PS (DI), Y8, Y0
 	VFMADD231PS (DI)(R9*1), Y8, Y1
@@ -506,7 +499,7 @@ rest10:
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMASKMOVPS (SI), Y15, Y8
 	VMASKMOVPS (DI), Y15, Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -546,19 +539,28 @@ done11:
 	VPERM2F128 $0x20, Y4, Y0, Y8
 	VPERM2F128 $0x31, Y4, Y0, Y9
 	VADDPS Y8, Y9, Y0
-	VMOVUPS Y0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Y0, Y1
+	TESTQ AX, AX
+	JEQ set12
+	VADDPS (DX), Y1, Y1
+set12:
+	VMOVUPS Y1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
-// func dots2AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots2AVX2(SB), NOSPLIT, $0-56
+// func dots2AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots2AVX2(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -575,9 +577,9 @@ TEXT ·dots2AVX2(SB), NOSPLIT, $0-56
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	SUBQ $8, CX
-	JLT rest13
-loop12:
-	PREFETCHT0 (BX)
+	JLT rest14
+loop13:
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Y8
 	VMOVUPS (SI)(R8*1), Y9
 	VMOVUPS (DI), Y10
@@ -596,14 +598,14 @@ loop12:
 	ADDQ $32, DI
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop12
-rest13:
+	JGE loop13
+rest14:
 	ADDQ $8, CX
-	JEQ done14
+	JEQ done15
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMASKMOVPS (SI), Y15, Y8
 	VMASKMOVPS (SI)(R8*1), Y15, Y9
 	VMASKMOVPS (DI), Y15, Y10
@@ -618,7 +620,7 @@ rest13:
 	VMASKMOVPS (DI)(R11*1), Y15, Y10
 	VFMADD231PS Y10, Y8, Y3
 	VFMADD231PS Y10, Y9, Y7
-done14:
+done15:
 	VUNPCKLPS Y1, Y0, Y8
 	VUNPCKHPS Y1, Y0, Y9
 	VADDPS Y8, Y9, Y0
@@ -640,19 +642,35 @@ done14:
 	VPERM2F128 $0x20, Y4, Y0, Y8
 	VPERM2F128 $0x31, Y4, Y0, Y9
 	VADDPS Y8, Y9, Y0
-	VMOVUPS Y0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Y0, Y1
+	TESTQ AX, AX
+	JEQ set16
+	VADDPS (DX), X1, X1
+set16:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF128 $1, Y0, X1
+	TESTQ AX, AX
+	JEQ set17
+	VADDPS (DX), X1, X1
+set17:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
-// func dots4AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots4AVX2(SB), NOSPLIT, $0-56
+// func dots4AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots4AVX2(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -669,9 +687,9 @@ TEXT ·dots4AVX2(SB), NOSPLIT, $0-56
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	SUBQ $8, CX
-	JLT rest16
-loop15:
-	PREFETCHT0 (BX)
+	JLT rest19
+loop18:
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Y8
 	VMOVUPS (SI)(R8*1), Y9
 	VMOVUPS (SI)(R8*2), Y10
@@ -690,14 +708,14 @@ loop15:
 	ADDQ $32, DI
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop15
-rest16:
+	JGE loop18
+rest19:
 	ADDQ $8, CX
-	JEQ done17
+	JEQ done20
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMASKMOVPS (SI), Y15, Y8
 	VMASKMOVPS (SI)(R8*1), Y15, Y9
 	VMASKMOVPS (SI)(R8*2), Y15, Y10
@@ -712,7 +730,7 @@ rest16:
 	VFMADD231PS Y12, Y9, Y3
 	VFMADD231PS Y12, Y10, Y5
 	VFMADD231PS Y12, Y11, Y7
-done17:
+done20:
 	VUNPCKLPS Y1, Y0, Y8
 	VUNPCKHPS Y1, Y0, Y9
 	VADDPS Y8, Y9, Y0
@@ -734,7 +752,43 @@ done17:
 	VPERM2F128 $0x20, Y4, Y0, Y8
 	VPERM2F128 $0x31, Y4, Y0, Y9
 	VADDPS Y8, Y9, Y0
-	VMOVUPS Y0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Y0, Y1
+	TESTQ AX, AX
+	JEQ set21
+	VMOVSD (DX), X2
+	VADDPS X2, X1, X1
+set21:
+	VMOVSD X1, (DX)
+	ADDQ R8, DX
+	VMOVHLPS X0, X0, X1
+	TESTQ AX, AX
+	JEQ set22
+	VMOVSD (DX), X2
+	VADDPS X2, X1, X1
+set22:
+	VMOVSD X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF128 $1, Y0, X1
+	TESTQ AX, AX
+	JEQ set23
+	VMOVSD (DX), X2
+	VADDPS X2, X1, X1
+set23:
+	VMOVSD X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF128 $1, Y0, X1
+	VMOVHLPS X1, X1, X1
+	TESTQ AX, AX
+	JEQ set24
+	VMOVSD (DX), X2
+	VADDPS X2, X1, X1
+set24:
+	VMOVSD X1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
@@ -746,9 +800,9 @@ TEXT ·combineAVX2(SB), NOSPLIT, $0-64
 	MOVQ vRow+56(FP), R9
 	MOVQ s_len+32(FP), R10
 	SHLQ $2, R9
-columns18:
+columns25:
 	CMPQ R8, $32
-	JLT fewer19
+	JLT fewer26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -757,8 +811,8 @@ columns18:
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end21
-row20:
+	JEQ end28
+row27:
 	VBROADCASTSS (SI), Y4
 	VMOVUPS (BX), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -771,8 +825,8 @@ row20:
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row20
-end21:
+	JNE row27
+end28:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS Y2, 64(DI)
@@ -780,35 +834,35 @@ end21:
 	ADDQ $128, DI
 	ADDQ $128, DX
 	SUBQ $32, R8
-	JMP columns18
-fewer19:
-columns22:
+	JMP columns25
+fewer26:
+columns29:
 	CMPQ R8, $8
-	JLT fewer23
+	JLT fewer30
 	VXORPS Y0, Y0, Y0
 	MOVQ s_base+24(FP), SI
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end25
-row24:
+	JEQ end32
+row31:
 	VBROADCASTSS (SI), Y4
 	VMOVUPS (BX), Y5
 	VFMADD231PS Y5, Y4, Y0
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row24
-end25:
+	JNE row31
+end32:
 	VMOVUPS Y0, (DI)
 	ADDQ $32, DI
 	ADDQ $32, DX
 	SUBQ $8, R8
-	JMP columns22
-fewer23:
+	JMP columns29
+fewer30:
 	MOVQ R8, CX
 	TESTQ CX, CX
-	JEQ done26
+	JEQ done33
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -817,18 +871,18 @@ fewer23:
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end28
-row27:
+	JEQ end35
+row34:
 	VBROADCASTSS (SI), Y4
 	VMASKMOVPS (BX), Y15, Y5
 	VFMADD231PS Y5, Y4, Y0
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row27
-end28:
+	JNE row34
+end35:
 	VMASKMOVPS Y0, Y15, (DI)
-done26:
+done33:
 	VZEROUPPER
 	RET
 
@@ -838,8 +892,8 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_base+24(FP), SI
 	MOVQ dst_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest30
-loop29:
+	JLT rest37
+loop36:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VADDPS Y0, Y1, Y1
@@ -847,10 +901,10 @@ loop29:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop29
-rest30:
+	JGE loop36
+rest37:
 	ADDQ $8, CX
-	JEQ done31
+	JEQ done38
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -858,7 +912,7 @@ rest30:
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y0, Y1, Y1
 	VMASKMOVPS Y1, Y15, (DI)
-done31:
+done38:
 	VZEROUPPER
 	RET
 
@@ -868,24 +922,24 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	MOVQ dst_len+8(FP), CX
 	VBROADCASTSS by+24(FP), Y2
 	SUBQ $8, CX
-	JLT rest33
-loop32:
+	JLT rest40
+loop39:
 	VMOVUPS (DI), Y0
 	VMULPS Y2, Y0, Y0
 	VMOVUPS Y0, (DI)
 	ADDQ $32, DI
 	SUBQ $8, CX
-	JGE loop32
-rest33:
+	JGE loop39
+rest40:
 	ADDQ $8, CX
-	JEQ done34
+	JEQ done41
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (DI), Y15, Y0
 	VMULPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done34:
+done41:
 	VZEROUPPER
 	RET
 
@@ -896,8 +950,8 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-52
 	MOVQ dst_len+8(FP), CX
 	VBROADCASTSS by+48(FP), Y2
 	SUBQ $8, CX
-	JLT rest36
-loop35:
+	JLT rest43
+loop42:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VFMADD231PS Y2, Y0, Y1
@@ -905,10 +959,10 @@ loop35:
 	ADDQ $32, DI
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop35
-rest36:
+	JGE loop42
+rest43:
 	ADDQ $8, CX
-	JEQ done37
+	JEQ done44
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -916,7 +970,7 @@ rest36:
 	VMASKMOVPS (DI), Y15, Y1
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (DI)
-done37:
+done44:
 	VZEROUPPER
 	RET
 
@@ -930,8 +984,8 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	SUBQ $32, CX
-	JLT narrow39
-wide38:
+	JLT narrow46
+wide45:
 	VMOVUPS (SI), Y4
 	VFMADD231PS (DI), Y4, Y0
 	VMOVUPS 32(SI), Y5
@@ -943,29 +997,29 @@ wide38:
 	ADDQ $128, SI
 	ADDQ $128, DI
 	SUBQ $32, CX
-	JGE wide38
-narrow39:
+	JGE wide45
+narrow46:
 	ADDQ $32, CX
 	SUBQ $8, CX
-	JLT rest41
-loop40:
+	JLT rest48
+loop47:
 	VMOVUPS (SI), Y4
 	VMOVUPS (DI), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, CX
-	JGE loop40
-rest41:
+	JGE loop47
+rest48:
 	ADDQ $8, CX
-	JEQ done42
+	JEQ done49
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (SI), Y15, Y4
 	VMASKMOVPS (DI), Y15, Y5
 	VFMADD231PS Y4, Y5, Y0
-done42:
+done49:
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
 	VADDPS Y2, Y0, Y0
@@ -988,8 +1042,8 @@ TEXT ·normAVX2(SB), NOSPLIT, $0-84
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	SUBQ $32, CX
-	JLT narrow44
-wide43:
+	JLT narrow51
+wide50:
 	VMOVUPS (SI), Y4
 	VFMADD231PS (SI), Y4, Y0
 	VMOVUPS 32(SI), Y5
@@ -1000,28 +1054,28 @@ wide43:
 	VFMADD231PS 96(SI), Y7, Y3
 	ADDQ $128, SI
 	SUBQ $32, CX
-	JGE wide43
-narrow44:
+	JGE wide50
+narrow51:
 	ADDQ $32, CX
 	SUBQ $8, CX
-	JLT rest46
-loop45:
+	JLT rest53
+loop52:
 	VMOVUPS (SI), Y4
 	VMOVUPS (SI), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop45
-rest46:
+	JGE loop52
+rest53:
 	ADDQ $8, CX
-	JEQ done47
+	JEQ done54
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (SI), Y15, Y4
 	VMASKMOVPS (SI), Y15, Y5
 	VFMADD231PS Y4, Y5, Y0
-done47:
+done54:
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
 	VADDPS Y2, Y0, Y0
@@ -1045,8 +1099,8 @@ done47:
 	VMOVSS X2, ret+80(FP)
 	VBROADCASTSS X2, Y2
 	SUBQ $8, CX
-	JLT rest49
-loop48:
+	JLT rest56
+loop55:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DX), Y1
 	VMULPS Y2, Y0, Y0
@@ -1056,10 +1110,10 @@ loop48:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JGE loop48
-rest49:
+	JGE loop55
+rest56:
 	ADDQ $8, CX
-	JEQ done50
+	JEQ done57
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1068,7 +1122,7 @@ rest49:
 	VMULPS Y2, Y0, Y0
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
-done50:
+done57:
 	VZEROUPPER
 	RET
 
@@ -1082,8 +1136,8 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-124
 	VBROADCASTSS r+120(FP), Y2
 	VXORPS Y3, Y3, Y3
 	SUBQ $8, CX
-	JLT rest52
-loop51:
+	JLT rest59
+loop58:
 	VMOVUPS (SI), Y4
 	VMOVUPS (DX), Y5
 	VMOVUPS (BX), Y6
@@ -1097,10 +1151,10 @@ loop51:
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop51
-rest52:
+	JGE loop58
+rest59:
 	ADDQ $8, CX
-	JEQ done53
+	JEQ done60
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1112,7 +1166,7 @@ rest52:
 	VFMADD231PS Y5, Y6, Y3
 	VFMADD231PS Y5, Y2, Y7
 	VMASKMOVPS Y7, Y15, (DI)
-done53:
+done60:
 	VEXTRACTF128 $1, Y3, X4
 	VADDPS X4, X3, X3
 	VMOVHLPS X3, X3, X4
@@ -1132,8 +1186,8 @@ done53:
 	VDIVSS X4, X3, X3
 	VBROADCASTSS X3, Y3
 	SUBQ $8, CX
-	JLT rest55
-loop54:
+	JLT rest62
+loop61:
 	VMOVUPS (SI), Y4
 	VMOVUPS (BX), Y6
 	VMOVUPS (DI), Y7
@@ -1147,10 +1201,10 @@ loop54:
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop54
-rest55:
+	JGE loop61
+rest62:
 	ADDQ $8, CX
-	JEQ done56
+	JEQ done63
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1162,7 +1216,7 @@ rest55:
 	VFMADD231PS Y4, Y2, Y7
 	VFNMADD231PS Y5, Y3, Y7
 	VMASKMOVPS Y7, Y15, (DI)
-done56:
+done63:
 	VZEROUPPER
 	RET
 
@@ -1173,23 +1227,23 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS (SI), Y0
 	VMOVUPS Y0, Y2
 	SUBQ $8, CX
-	JLT rest58
-loop57:
+	JLT rest65
+loop64:
 	VMOVUPS (SI), Y1
 	VMAXPS Y1, Y0, Y0
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop57
-rest58:
+	JGE loop64
+rest65:
 	ADDQ $8, CX
-	JEQ done59
+	JEQ done66
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (SI), Y15, Y1
 	VBLENDVPS Y15, Y1, Y2, Y1
 	VMAXPS Y1, Y0, Y0
-done59:
+done66:
 	VEXTRACTF128 $1, Y0, X1
 	VMAXPS X1, X0, X0
 	VMOVHLPS X0, X0, X1
@@ -1204,8 +1258,8 @@ done59:
 	MOVQ s_base+0(FP), SI
 	MOVQ s_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest61
-loop60:
+	JLT rest68
+loop67:
 	VMOVUPS (SI), Y5
 	VFMSUB213PS Y0, Y3, Y5
 	VMOVUPS number1<>(SB), Y6
@@ -1231,10 +1285,10 @@ loop60:
 	VADDPS Y5, Y4, Y4
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop60
-rest61:
+	JGE loop67
+rest68:
 	ADDQ $8, CX
-	JEQ done62
+	JEQ done69
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1262,7 +1316,7 @@ rest61:
 	VMASKMOVPS Y5, Y15, (SI)
 	VANDPS Y15, Y5, Y5
 	VADDPS Y5, Y4, Y4
-done62:
+done69:
 	VEXTRACTF128 $1, Y4, X5
 	VADDPS X5, X4, X4
 	VMOVHLPS X4, X4, X5
@@ -1276,24 +1330,24 @@ done62:
 	MOVQ s_base+0(FP), SI
 	MOVQ s_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest64
-loop63:
+	JLT rest71
+loop70:
 	VMOVUPS (SI), Y6
 	VMULPS Y5, Y6, Y6
 	VMOVUPS Y6, (SI)
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop63
-rest64:
+	JGE loop70
+rest71:
 	ADDQ $8, CX
-	JEQ done65
+	JEQ done72
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (SI), Y15, Y6
 	VMULPS Y5, Y6, Y6
 	VMASKMOVPS Y6, Y15, (SI)
-done65:
+done72:
 	VZEROUPPER
 	RET
 
@@ -1306,8 +1360,8 @@ TEXT ·softmaxBackAVX2(SB), NOSPLIT, $0-60
 	VBROADCASTSS lse+52(FP), Y1
 	VBROADCASTSS delta+56(FP), Y2
 	SUBQ $8, CX
-	JLT rest67
-loop66:
+	JLT rest74
+loop73:
 	VMOVUPS (SI), Y3
 	VFMSUB213PS Y1, Y0, Y3
 	VMOVUPS number1<>(SB), Y4
@@ -1338,10 +1392,10 @@ loop66:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, CX
-	JGE loop66
-rest67:
+	JGE loop73
+rest74:
 	ADDQ $8, CX
-	JEQ done68
+	JEQ done75
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1372,7 +1426,7 @@ rest67:
 	VMULPS Y0, Y3, Y3
 	VMULPS Y3, Y6, Y6
 	VMASKMOVPS Y6, Y15, (DI)
-done68:
+done75:
 	VZEROUPPER
 	RET
 
@@ -1383,8 +1437,8 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ up_base+48(FP), DX
 	MOVQ y_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest70
-loop69:
+	JLT rest77
+loop76:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DX), Y1
 	VXORPS Y2, Y2, Y2
@@ -1418,10 +1472,10 @@ loop69:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JGE loop69
-rest70:
+	JGE loop76
+rest77:
 	ADDQ $8, CX
-	JEQ done71
+	JEQ done78
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1454,7 +1508,7 @@ rest70:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y2, Y2
 	VMASKMOVPS Y2, Y15, (DI)
-done71:
+done78:
 	VZEROUPPER
 	RET
 
@@ -1465,8 +1519,8 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-72
 	MOVQ up_base+48(FP), DX
 	MOVQ dy_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest73
-loop72:
+	JLT rest80
+loop79:
 	VMOVUPS (SI), Y0
 	VXORPS Y2, Y2, Y2
 	VSUBPS Y0, Y2, Y2
@@ -1507,10 +1561,10 @@ loop72:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	SUBQ $8, CX
-	JGE loop72
-rest73:
+	JGE loop79
+rest80:
 	ADDQ $8, CX
-	JEQ done74
+	JEQ done81
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1550,7 +1604,7 @@ rest73:
 	VMULPS Y1, Y0, Y0
 	VMULPS Y5, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-done74:
+done81:
 	VZEROUPPER
 	RET
 
@@ -1561,17 +1615,17 @@ TEXT ·ropeAVX2(SB), NOSPLIT, $0-76
 	MOVQ cos_len+32(FP), R9
 	VBROADCASTSS sign+72(FP), Y6
 	LEAQ (R9)(R9*1), R10
-head75:
+head82:
 	CMPQ R8, R10
-	JLT end76
+	JLT end83
 	MOVQ cos_base+24(FP), DX
 	MOVQ sin_base+48(FP), BX
 	LEAQ (SI)(R9*4), DI
 	MOVQ R9, CX
 	MOVQ SI, R11
 	SUBQ $8, CX
-	JLT rest78
-loop77:
+	JLT rest85
+loop84:
 	VMOVUPS (R11), Y0
 	VMOVUPS (DI), Y1
 	VMOVUPS (DX), Y2
@@ -1588,10 +1642,10 @@ loop77:
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop77
-rest78:
+	JGE loop84
+rest85:
 	ADDQ $8, CX
-	JEQ done79
+	JEQ done86
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1606,11 +1660,11 @@ rest78:
 	VFMADD231PS Y3, Y0, Y5
 	VMASKMOVPS Y4, Y15, (R11)
 	VMASKMOVPS Y5, Y15, (DI)
-done79:
+done86:
 	LEAQ (SI)(R10*4), SI
 	SUBQ R10, R8
-	JMP head75
-end76:
+	JMP head82
+end83:
 	VZEROUPPER
 	RET
 
@@ -1621,23 +1675,23 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS (SI), Y0
 	VMOVUPS Y0, Y2
 	SUBQ $8, CX
-	JLT rest81
-loop80:
+	JLT rest88
+loop87:
 	VMOVUPS (SI), Y1
 	VMAXPS Y1, Y0, Y0
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop80
-rest81:
+	JGE loop87
+rest88:
 	ADDQ $8, CX
-	JEQ done82
+	JEQ done89
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
 	VMASKMOVPS (SI), Y15, Y1
 	VBLENDVPS Y15, Y1, Y2, Y1
 	VMAXPS Y1, Y0, Y0
-done82:
+done89:
 	VEXTRACTF128 $1, Y0, X1
 	VMAXPS X1, X0, X0
 	VMOVHLPS X0, X0, X1
@@ -1656,8 +1710,8 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	SUBQ $8, CX
-	JLT rest84
-loop83:
+	JLT rest91
+loop90:
 	VMOVUPS (SI), Y3
 	VSUBPS Y0, Y3, Y3
 	VMOVUPS Y3, Y4
@@ -1684,10 +1738,10 @@ loop83:
 	VFMADD231PS Y3, Y4, Y2
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop83
-rest84:
+	JGE loop90
+rest91:
 	ADDQ $8, CX
-	JEQ done85
+	JEQ done92
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1716,7 +1770,7 @@ rest84:
 	VANDPS Y15, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VFMADD231PS Y3, Y4, Y2
-done85:
+done92:
 	VEXTRACTF128 $1, Y1, X3
 	VADDPS X3, X1, X1
 	VMOVHLPS X1, X1, X3
@@ -1742,8 +1796,8 @@ TEXT ·lseBackAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS a+28(FP), Y1
 	VBROADCASTSS b+32(FP), Y2
 	SUBQ $8, CX
-	JLT rest87
-loop86:
+	JLT rest94
+loop93:
 	VMOVUPS (SI), Y3
 	VSUBPS Y0, Y3, Y3
 	VMOVUPS Y3, Y4
@@ -1771,10 +1825,10 @@ loop86:
 	VMOVUPS Y3, (SI)
 	ADDQ $32, SI
 	SUBQ $8, CX
-	JGE loop86
-rest87:
+	JGE loop93
+rest94:
 	ADDQ $8, CX
-	JEQ done88
+	JEQ done95
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1803,7 +1857,7 @@ rest87:
 	VFMADD213PS Y1, Y2, Y4
 	VMULPS Y4, Y3, Y3
 	VMASKMOVPS Y3, Y15, (SI)
-done88:
+done95:
 	VZEROUPPER
 	RET
 
@@ -1825,8 +1879,8 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ v_base+72(FP), BX
 	MOVQ w_len+8(FP), CX
 	SUBQ $8, CX
-	JLT rest90
-loop89:
+	JLT rest97
+loop96:
 	VMOVUPS (SI), Y0
 	VMULPS Y9, Y0, Y0
 	VMOVUPS (DX), Y1
@@ -1850,10 +1904,10 @@ loop89:
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE loop89
-rest90:
+	JGE loop96
+rest97:
 	ADDQ $8, CX
-	JEQ done91
+	JEQ done98
 	LEAQ live<>(SB), AX
 	NEGQ CX
 	VMOVUPS 32(AX)(CX*4), Y15
@@ -1875,6 +1929,6 @@ rest90:
 	VMASKMOVPS (DI), Y15, Y3
 	VFMADD231PS Y10, Y3, Y1
 	VMASKMOVPS Y1, Y15, (DI)
-done91:
+done98:
 	VZEROUPPER
 	RET

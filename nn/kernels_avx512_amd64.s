@@ -238,42 +238,34 @@ TEXT ·tileAVX512(SB), NOSPLIT, $0-72
 	MOVQ DX, BX
 	VPXORD Z31, Z31, Z31
 	VPXORD Z30, Z30, Z30
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z29, Z29, Z29
 	VPXORD Z28, Z28, Z28
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z27, Z27, Z27
 	VPXORD Z26, Z26, Z26
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z25, Z25, Z25
 	VPXORD Z24, Z24, Z24
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z23, Z23, Z23
 	VPXORD Z22, Z22, Z22
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z21, Z21, Z21
 	VPXORD Z20, Z20, Z20
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z19, Z19, Z19
 	VPXORD Z18, Z18, Z18
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	VPXORD Z17, Z17, Z17
 	VPXORD Z16, Z16, Z16
-	PREFETCHT0 (BX)
 	PREFETCHT0 124(BX)
 	ADDQ R12, BX
 	SUBQ $4, CX
@@ -645,15 +637,14 @@ square8:
 	VZEROUPPER
 	RET
 
-// func dots1AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots1AVX512(SB), NOSPLIT, $0-56
+// func dots1AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots1AVX512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -680,7 +671,7 @@ TEXT ·dots1AVX512(SB), NOSPLIT, $0-56
 	SUBQ $16, CX
 	JLT rest10
 loop9:
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Z16
 	VFMADD231PS (DI), Z16, Z0
 	VFMADD231PS (DI)(R9*1), Z16, Z1
@@ -711,7 +702,7 @@ rest10:
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMOVUPS.Z (SI), K1, Z16
 	VMOVUPS.Z (DI), K1, Z17
 	VFMADD231PS Z17, Z16, Z0
@@ -791,19 +782,28 @@ done11:
 	VSHUFF32X4 $0x88, Z8, Z0, Z16
 	VSHUFF32X4 $0xdd, Z8, Z0, Z17
 	VADDPS Z16, Z17, Z0
-	VMOVUPS Z0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Z0, Z1
+	TESTQ AX, AX
+	JEQ set12
+	VADDPS (DX), Z1, Z1
+set12:
+	VMOVUPS Z1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
-// func dots2AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots2AVX512(SB), NOSPLIT, $0-56
+// func dots2AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots2AVX512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -828,9 +828,9 @@ TEXT ·dots2AVX512(SB), NOSPLIT, $0-56
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	SUBQ $16, CX
-	JLT rest13
-loop12:
-	PREFETCHT0 (BX)
+	JLT rest14
+loop13:
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Z16
 	VMOVUPS (SI)(R8*1), Z17
 	VMOVUPS (DI), Z18
@@ -861,15 +861,15 @@ loop12:
 	ADDQ $64, DI
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop12
-rest13:
+	JGE loop13
+rest14:
 	ADDQ $16, CX
-	JEQ done14
+	JEQ done15
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMOVUPS.Z (SI), K1, Z16
 	VMOVUPS.Z (SI)(R8*1), K1, Z17
 	VMOVUPS.Z (DI), K1, Z18
@@ -896,7 +896,7 @@ rest13:
 	VMOVUPS.Z (DI)(R13*1), K1, Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-done14:
+done15:
 	VUNPCKLPS Z1, Z0, Z16
 	VUNPCKHPS Z1, Z0, Z17
 	VADDPS Z16, Z17, Z0
@@ -942,19 +942,35 @@ done14:
 	VSHUFF32X4 $0x88, Z8, Z0, Z16
 	VSHUFF32X4 $0xdd, Z8, Z0, Z17
 	VADDPS Z16, Z17, Z0
-	VMOVUPS Z0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Z0, Z1
+	TESTQ AX, AX
+	JEQ set16
+	VADDPS (DX), Y1, Y1
+set16:
+	VMOVUPS Y1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF64X4 $1, Z0, Y1
+	TESTQ AX, AX
+	JEQ set17
+	VADDPS (DX), Y1, Y1
+set17:
+	VMOVUPS Y1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
-// func dots4AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
-TEXT ·dots4AVX512(SB), NOSPLIT, $0-56
+// func dots4AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
+TEXT ·dots4AVX512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ x+8(FP), SI
 	MOVQ xRow+16(FP), R8
 	MOVQ w+24(FP), DI
 	MOVQ wRow+32(FP), R9
 	MOVQ ahead+40(FP), BX
-	MOVQ out+48(FP), DX
 	SHLQ $2, R8
 	SHLQ $2, R9
 	LEAQ (R8)(R8*2), R10
@@ -979,9 +995,9 @@ TEXT ·dots4AVX512(SB), NOSPLIT, $0-56
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	SUBQ $16, CX
-	JLT rest16
-loop15:
-	PREFETCHT0 (BX)
+	JLT rest19
+loop18:
+	PREFETCHT1 (BX)
 	VMOVUPS (SI), Z16
 	VMOVUPS (SI)(R8*1), Z17
 	VMOVUPS (SI)(R8*2), Z18
@@ -1010,15 +1026,15 @@ loop15:
 	ADDQ $64, DI
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop15
-rest16:
+	JGE loop18
+rest19:
 	ADDQ $16, CX
-	JEQ done17
+	JEQ done20
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-	PREFETCHT0 (BX)
+	PREFETCHT1 (BX)
 	VMOVUPS.Z (SI), K1, Z16
 	VMOVUPS.Z (SI)(R8*1), K1, Z17
 	VMOVUPS.Z (SI)(R8*2), K1, Z18
@@ -1043,7 +1059,7 @@ rest16:
 	VFMADD231PS Z20, Z17, Z7
 	VFMADD231PS Z20, Z18, Z11
 	VFMADD231PS Z20, Z19, Z15
-done17:
+done20:
 	VUNPCKLPS Z1, Z0, Z16
 	VUNPCKHPS Z1, Z0, Z17
 	VADDPS Z16, Z17, Z0
@@ -1089,7 +1105,38 @@ done17:
 	VSHUFF32X4 $0x88, Z8, Z0, Z16
 	VSHUFF32X4 $0xdd, Z8, Z0, Z17
 	VADDPS Z16, Z17, Z0
-	VMOVUPS Z0, (DX)
+	MOVQ out+48(FP), DX
+	MOVQ outRow+56(FP), R8
+	MOVQ acc+64(FP), AX
+	SHLQ $2, R8
+	VMOVAPS Z0, Z1
+	TESTQ AX, AX
+	JEQ set21
+	VADDPS (DX), X1, X1
+set21:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF32X4 $1, Z0, X1
+	TESTQ AX, AX
+	JEQ set22
+	VADDPS (DX), X1, X1
+set22:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF32X4 $2, Z0, X1
+	TESTQ AX, AX
+	JEQ set23
+	VADDPS (DX), X1, X1
+set23:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
+	VEXTRACTF32X4 $3, Z0, X1
+	TESTQ AX, AX
+	JEQ set24
+	VADDPS (DX), X1, X1
+set24:
+	VMOVUPS X1, (DX)
+	ADDQ R8, DX
 	VZEROUPPER
 	RET
 
@@ -1101,9 +1148,9 @@ TEXT ·combineAVX512(SB), NOSPLIT, $0-64
 	MOVQ vRow+56(FP), R9
 	MOVQ s_len+32(FP), R10
 	SHLQ $2, R9
-columns18:
+columns25:
 	CMPQ R8, $64
-	JLT fewer19
+	JLT fewer26
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1112,8 +1159,8 @@ columns18:
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end21
-row20:
+	JEQ end28
+row27:
 	VBROADCASTSS (SI), Z4
 	VMOVUPS (BX), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -1126,8 +1173,8 @@ row20:
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row20
-end21:
+	JNE row27
+end28:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -1135,35 +1182,35 @@ end21:
 	ADDQ $256, DI
 	ADDQ $256, DX
 	SUBQ $64, R8
-	JMP columns18
-fewer19:
-columns22:
+	JMP columns25
+fewer26:
+columns29:
 	CMPQ R8, $16
-	JLT fewer23
+	JLT fewer30
 	VPXORD Z0, Z0, Z0
 	MOVQ s_base+24(FP), SI
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end25
-row24:
+	JEQ end32
+row31:
 	VBROADCASTSS (SI), Z4
 	VMOVUPS (BX), Z5
 	VFMADD231PS Z5, Z4, Z0
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row24
-end25:
+	JNE row31
+end32:
 	VMOVUPS Z0, (DI)
 	ADDQ $64, DI
 	ADDQ $64, DX
 	SUBQ $16, R8
-	JMP columns22
-fewer23:
+	JMP columns29
+fewer30:
 	MOVQ R8, CX
 	TESTQ CX, CX
-	JEQ done26
+	JEQ done33
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1173,18 +1220,18 @@ fewer23:
 	MOVQ DX, BX
 	MOVQ R10, CX
 	TESTQ CX, CX
-	JEQ end28
-row27:
+	JEQ end35
+row34:
 	VBROADCASTSS (SI), Z4
 	VMOVUPS.Z (BX), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 	ADDQ $4, SI
 	ADDQ R9, BX
 	DECQ CX
-	JNE row27
-end28:
+	JNE row34
+end35:
 	VMOVUPS Z0, K1, (DI)
-done26:
+done33:
 	VZEROUPPER
 	RET
 
@@ -1194,8 +1241,8 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ src_base+24(FP), SI
 	MOVQ dst_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest30
-loop29:
+	JLT rest37
+loop36:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VADDPS Z0, Z1, Z1
@@ -1203,10 +1250,10 @@ loop29:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop29
-rest30:
+	JGE loop36
+rest37:
 	ADDQ $16, CX
-	JEQ done31
+	JEQ done38
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1215,7 +1262,7 @@ rest30:
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z0, Z1, Z1
 	VMOVUPS Z1, K1, (DI)
-done31:
+done38:
 	VZEROUPPER
 	RET
 
@@ -1225,17 +1272,17 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ dst_len+8(FP), CX
 	VBROADCASTSS by+24(FP), Z2
 	SUBQ $16, CX
-	JLT rest33
-loop32:
+	JLT rest40
+loop39:
 	VMOVUPS (DI), Z0
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, DI
 	SUBQ $16, CX
-	JGE loop32
-rest33:
+	JGE loop39
+rest40:
 	ADDQ $16, CX
-	JEQ done34
+	JEQ done41
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1243,7 +1290,7 @@ rest33:
 	VMOVUPS.Z (DI), K1, Z0
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
-done34:
+done41:
 	VZEROUPPER
 	RET
 
@@ -1254,8 +1301,8 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-52
 	MOVQ dst_len+8(FP), CX
 	VBROADCASTSS by+48(FP), Z2
 	SUBQ $16, CX
-	JLT rest36
-loop35:
+	JLT rest43
+loop42:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VFMADD231PS Z2, Z0, Z1
@@ -1263,10 +1310,10 @@ loop35:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop35
-rest36:
+	JGE loop42
+rest43:
 	ADDQ $16, CX
-	JEQ done37
+	JEQ done44
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1275,7 +1322,7 @@ rest36:
 	VMOVUPS.Z (DI), K1, Z1
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS Z1, K1, (DI)
-done37:
+done44:
 	VZEROUPPER
 	RET
 
@@ -1289,8 +1336,8 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	SUBQ $64, CX
-	JLT narrow39
-wide38:
+	JLT narrow46
+wide45:
 	VMOVUPS (SI), Z4
 	VFMADD231PS (DI), Z4, Z0
 	VMOVUPS 64(SI), Z5
@@ -1302,22 +1349,22 @@ wide38:
 	ADDQ $256, SI
 	ADDQ $256, DI
 	SUBQ $64, CX
-	JGE wide38
-narrow39:
+	JGE wide45
+narrow46:
 	ADDQ $64, CX
 	SUBQ $16, CX
-	JLT rest41
-loop40:
+	JLT rest48
+loop47:
 	VMOVUPS (SI), Z4
 	VMOVUPS (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ $64, SI
 	ADDQ $64, DI
 	SUBQ $16, CX
-	JGE loop40
-rest41:
+	JGE loop47
+rest48:
 	ADDQ $16, CX
-	JEQ done42
+	JEQ done49
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1325,7 +1372,7 @@ rest41:
 	VMOVUPS.Z (SI), K1, Z4
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
-done42:
+done49:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
 	VADDPS Z2, Z0, Z0
@@ -1350,8 +1397,8 @@ TEXT ·normAVX512(SB), NOSPLIT, $0-84
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	SUBQ $64, CX
-	JLT narrow44
-wide43:
+	JLT narrow51
+wide50:
 	VMOVUPS (SI), Z4
 	VFMADD231PS (SI), Z4, Z0
 	VMOVUPS 64(SI), Z5
@@ -1362,21 +1409,21 @@ wide43:
 	VFMADD231PS 192(SI), Z7, Z3
 	ADDQ $256, SI
 	SUBQ $64, CX
-	JGE wide43
-narrow44:
+	JGE wide50
+narrow51:
 	ADDQ $64, CX
 	SUBQ $16, CX
-	JLT rest46
-loop45:
+	JLT rest53
+loop52:
 	VMOVUPS (SI), Z4
 	VMOVUPS (SI), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop45
-rest46:
+	JGE loop52
+rest53:
 	ADDQ $16, CX
-	JEQ done47
+	JEQ done54
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1384,7 +1431,7 @@ rest46:
 	VMOVUPS.Z (SI), K1, Z4
 	VMOVUPS.Z (SI), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
-done47:
+done54:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
 	VADDPS Z2, Z0, Z0
@@ -1410,8 +1457,8 @@ done47:
 	VMOVSS X2, ret+80(FP)
 	VBROADCASTSS X2, Z2
 	SUBQ $16, CX
-	JLT rest49
-loop48:
+	JLT rest56
+loop55:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DX), Z1
 	VMULPS Z2, Z0, Z0
@@ -1421,10 +1468,10 @@ loop48:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	SUBQ $16, CX
-	JGE loop48
-rest49:
+	JGE loop55
+rest56:
 	ADDQ $16, CX
-	JEQ done50
+	JEQ done57
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1434,7 +1481,7 @@ rest49:
 	VMULPS Z2, Z0, Z0
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
-done50:
+done57:
 	VZEROUPPER
 	RET
 
@@ -1448,8 +1495,8 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-124
 	VBROADCASTSS r+120(FP), Z2
 	VPXORD Z3, Z3, Z3
 	SUBQ $16, CX
-	JLT rest52
-loop51:
+	JLT rest59
+loop58:
 	VMOVUPS (SI), Z4
 	VMOVUPS (DX), Z5
 	VMOVUPS (BX), Z6
@@ -1463,10 +1510,10 @@ loop51:
 	ADDQ $64, DX
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop51
-rest52:
+	JGE loop58
+rest59:
 	ADDQ $16, CX
-	JEQ done53
+	JEQ done60
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1479,7 +1526,7 @@ rest52:
 	VFMADD231PS Z5, Z6, Z3
 	VFMADD231PS Z5, Z2, Z7
 	VMOVUPS Z7, K1, (DI)
-done53:
+done60:
 	VEXTRACTF64X4 $1, Z3, Y4
 	VADDPS Y4, Y3, Y3
 	VEXTRACTF128 $1, Y3, X4
@@ -1501,8 +1548,8 @@ done53:
 	VDIVSS X4, X3, X3
 	VBROADCASTSS X3, Z3
 	SUBQ $16, CX
-	JLT rest55
-loop54:
+	JLT rest62
+loop61:
 	VMOVUPS (SI), Z4
 	VMOVUPS (BX), Z6
 	VMOVUPS (DI), Z7
@@ -1516,10 +1563,10 @@ loop54:
 	ADDQ $64, DX
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop54
-rest55:
+	JGE loop61
+rest62:
 	ADDQ $16, CX
-	JEQ done56
+	JEQ done63
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1532,7 +1579,7 @@ rest55:
 	VFMADD231PS Z4, Z2, Z7
 	VFNMADD231PS Z5, Z3, Z7
 	VMOVUPS Z7, K1, (DI)
-done56:
+done63:
 	VZEROUPPER
 	RET
 
@@ -1543,16 +1590,16 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS (SI), Z0
 	VMOVUPS Z0, Z2
 	SUBQ $16, CX
-	JLT rest58
-loop57:
+	JLT rest65
+loop64:
 	VMOVUPS (SI), Z1
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop57
-rest58:
+	JGE loop64
+rest65:
 	ADDQ $16, CX
-	JEQ done59
+	JEQ done66
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1560,7 +1607,7 @@ rest58:
 	VMOVUPS.Z (SI), K1, Z1
 	VBLENDMPS Z1, Z2, K1, Z1
 	VMAXPS Z1, Z0, Z0
-done59:
+done66:
 	VEXTRACTF64X4 $1, Z0, Y1
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -1577,8 +1624,8 @@ done59:
 	MOVQ s_base+0(FP), SI
 	MOVQ s_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest61
-loop60:
+	JLT rest68
+loop67:
 	VMOVUPS (SI), Z5
 	VFMSUB213PS Z0, Z3, Z5
 	VMOVUPS number1<>(SB), Z6
@@ -1602,10 +1649,10 @@ loop60:
 	VADDPS Z5, Z4, Z4
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop60
-rest61:
+	JGE loop67
+rest68:
 	ADDQ $16, CX
-	JEQ done62
+	JEQ done69
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1632,7 +1679,7 @@ rest61:
 	VMOVUPS Z5, K1, (SI)
 	VMOVAPS.Z Z5, K1, Z5
 	VADDPS Z5, Z4, Z4
-done62:
+done69:
 	VEXTRACTF64X4 $1, Z4, Y5
 	VADDPS Y5, Y4, Y4
 	VEXTRACTF128 $1, Y4, X5
@@ -1648,17 +1695,17 @@ done62:
 	MOVQ s_base+0(FP), SI
 	MOVQ s_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest64
-loop63:
+	JLT rest71
+loop70:
 	VMOVUPS (SI), Z6
 	VMULPS Z5, Z6, Z6
 	VMOVUPS Z6, (SI)
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop63
-rest64:
+	JGE loop70
+rest71:
 	ADDQ $16, CX
-	JEQ done65
+	JEQ done72
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1666,7 +1713,7 @@ rest64:
 	VMOVUPS.Z (SI), K1, Z6
 	VMULPS Z5, Z6, Z6
 	VMOVUPS Z6, K1, (SI)
-done65:
+done72:
 	VZEROUPPER
 	RET
 
@@ -1679,8 +1726,8 @@ TEXT ·softmaxBackAVX512(SB), NOSPLIT, $0-60
 	VBROADCASTSS lse+52(FP), Z1
 	VBROADCASTSS delta+56(FP), Z2
 	SUBQ $16, CX
-	JLT rest67
-loop66:
+	JLT rest74
+loop73:
 	VMOVUPS (SI), Z3
 	VFMSUB213PS Z1, Z0, Z3
 	VMOVUPS number1<>(SB), Z4
@@ -1709,10 +1756,10 @@ loop66:
 	ADDQ $64, SI
 	ADDQ $64, DI
 	SUBQ $16, CX
-	JGE loop66
-rest67:
+	JGE loop73
+rest74:
 	ADDQ $16, CX
-	JEQ done68
+	JEQ done75
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1742,7 +1789,7 @@ rest67:
 	VMULPS Z0, Z3, Z3
 	VMULPS Z3, Z6, Z6
 	VMOVUPS Z6, K1, (DI)
-done68:
+done75:
 	VZEROUPPER
 	RET
 
@@ -1753,8 +1800,8 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ up_base+48(FP), DX
 	MOVQ y_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest70
-loop69:
+	JLT rest77
+loop76:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DX), Z1
 	VPXORD Z2, Z2, Z2
@@ -1786,10 +1833,10 @@ loop69:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	SUBQ $16, CX
-	JGE loop69
-rest70:
+	JGE loop76
+rest77:
 	ADDQ $16, CX
-	JEQ done71
+	JEQ done78
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1821,7 +1868,7 @@ rest70:
 	VMULPS Z0, Z2, Z2
 	VMULPS Z1, Z2, Z2
 	VMOVUPS Z2, K1, (DI)
-done71:
+done78:
 	VZEROUPPER
 	RET
 
@@ -1832,8 +1879,8 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-72
 	MOVQ up_base+48(FP), DX
 	MOVQ dy_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest73
-loop72:
+	JLT rest80
+loop79:
 	VMOVUPS (SI), Z0
 	VPXORD Z2, Z2, Z2
 	VSUBPS Z0, Z2, Z2
@@ -1872,10 +1919,10 @@ loop72:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	SUBQ $16, CX
-	JGE loop72
-rest73:
+	JGE loop79
+rest80:
 	ADDQ $16, CX
-	JEQ done74
+	JEQ done81
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1914,7 +1961,7 @@ rest73:
 	VMULPS Z1, Z0, Z0
 	VMULPS Z5, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-done74:
+done81:
 	VZEROUPPER
 	RET
 
@@ -1925,17 +1972,17 @@ TEXT ·ropeAVX512(SB), NOSPLIT, $0-76
 	MOVQ cos_len+32(FP), R9
 	VBROADCASTSS sign+72(FP), Z6
 	LEAQ (R9)(R9*1), R10
-head75:
+head82:
 	CMPQ R8, R10
-	JLT end76
+	JLT end83
 	MOVQ cos_base+24(FP), DX
 	MOVQ sin_base+48(FP), BX
 	LEAQ (SI)(R9*4), DI
 	MOVQ R9, CX
 	MOVQ SI, R11
 	SUBQ $16, CX
-	JLT rest78
-loop77:
+	JLT rest85
+loop84:
 	VMOVUPS (R11), Z0
 	VMOVUPS (DI), Z1
 	VMOVUPS (DX), Z2
@@ -1952,10 +1999,10 @@ loop77:
 	ADDQ $64, DX
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop77
-rest78:
+	JGE loop84
+rest85:
 	ADDQ $16, CX
-	JEQ done79
+	JEQ done86
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -1971,11 +2018,11 @@ rest78:
 	VFMADD231PS Z3, Z0, Z5
 	VMOVUPS Z4, K1, (R11)
 	VMOVUPS Z5, K1, (DI)
-done79:
+done86:
 	LEAQ (SI)(R10*4), SI
 	SUBQ R10, R8
-	JMP head75
-end76:
+	JMP head82
+end83:
 	VZEROUPPER
 	RET
 
@@ -1986,16 +2033,16 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS (SI), Z0
 	VMOVUPS Z0, Z2
 	SUBQ $16, CX
-	JLT rest81
-loop80:
+	JLT rest88
+loop87:
 	VMOVUPS (SI), Z1
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop80
-rest81:
+	JGE loop87
+rest88:
 	ADDQ $16, CX
-	JEQ done82
+	JEQ done89
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -2003,7 +2050,7 @@ rest81:
 	VMOVUPS.Z (SI), K1, Z1
 	VBLENDMPS Z1, Z2, K1, Z1
 	VMAXPS Z1, Z0, Z0
-done82:
+done89:
 	VEXTRACTF64X4 $1, Z0, Y1
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -2024,8 +2071,8 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	SUBQ $16, CX
-	JLT rest84
-loop83:
+	JLT rest91
+loop90:
 	VMOVUPS (SI), Z3
 	VSUBPS Z0, Z3, Z3
 	VMOVUPS Z3, Z4
@@ -2050,10 +2097,10 @@ loop83:
 	VFMADD231PS Z3, Z4, Z2
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop83
-rest84:
+	JGE loop90
+rest91:
 	ADDQ $16, CX
-	JEQ done85
+	JEQ done92
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -2081,7 +2128,7 @@ rest84:
 	VMOVAPS.Z Z3, K1, Z3
 	VADDPS Z3, Z1, Z1
 	VFMADD231PS Z3, Z4, Z2
-done85:
+done92:
 	VEXTRACTF64X4 $1, Z1, Y3
 	VADDPS Y3, Y1, Y1
 	VEXTRACTF128 $1, Y1, X3
@@ -2111,8 +2158,8 @@ TEXT ·lseBackAVX512(SB), NOSPLIT, $0-36
 	VBROADCASTSS a+28(FP), Z1
 	VBROADCASTSS b+32(FP), Z2
 	SUBQ $16, CX
-	JLT rest87
-loop86:
+	JLT rest94
+loop93:
 	VMOVUPS (SI), Z3
 	VSUBPS Z0, Z3, Z3
 	VMOVUPS Z3, Z4
@@ -2138,10 +2185,10 @@ loop86:
 	VMOVUPS Z3, (SI)
 	ADDQ $64, SI
 	SUBQ $16, CX
-	JGE loop86
-rest87:
+	JGE loop93
+rest94:
 	ADDQ $16, CX
-	JEQ done88
+	JEQ done95
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -2169,7 +2216,7 @@ rest87:
 	VFMADD213PS Z1, Z2, Z4
 	VMULPS Z4, Z3, Z3
 	VMOVUPS Z3, K1, (SI)
-done88:
+done95:
 	VZEROUPPER
 	RET
 
@@ -2191,8 +2238,8 @@ TEXT ·adamwAVX512(SB), NOSPLIT, $0-104
 	MOVQ v_base+72(FP), BX
 	MOVQ w_len+8(FP), CX
 	SUBQ $16, CX
-	JLT rest90
-loop89:
+	JLT rest97
+loop96:
 	VMOVUPS (SI), Z0
 	VMULPS Z9, Z0, Z0
 	VMOVUPS (DX), Z1
@@ -2216,10 +2263,10 @@ loop89:
 	ADDQ $64, DX
 	ADDQ $64, BX
 	SUBQ $16, CX
-	JGE loop89
-rest90:
+	JGE loop96
+rest97:
 	ADDQ $16, CX
-	JEQ done91
+	JEQ done98
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
@@ -2242,6 +2289,6 @@ rest90:
 	VMOVUPS.Z (DI), K1, Z3
 	VFMADD231PS Z10, Z3, Z1
 	VMOVUPS Z1, K1, (DI)
-done91:
+done98:
 	VZEROUPPER
 	RET

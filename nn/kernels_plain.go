@@ -49,7 +49,7 @@ func tilePlain(k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float
 	}
 }
 
-func skinnyPlain(p product) {
+func skinnyPlain(p product, _ int) {
 	for j := range p.n {
 		row := p.b[j*p.ldb : j*p.ldb+p.k]
 		for i := range p.m {

@@ -15,13 +15,13 @@ func packRows32AVX512(dst *float32, src *float32, stride int, n int)
 func packColsAVX512(dst *float32, src *float32, stride int, n int)
 
 //go:noescape
-func dots1AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots1AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
-func dots2AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots2AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
-func dots4AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots4AVX512(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
 func combineAVX512(y []float32, s []float32, v *float32, vRow int)
@@ -84,13 +84,13 @@ func packRows16AVX2(dst *float32, src *float32, stride int, n int)
 func packColsAVX2(dst *float32, src *float32, stride int, n int)
 
 //go:noescape
-func dots1AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots1AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
-func dots2AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots2AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
-func dots4AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32)
+func dots4AVX2(k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int)
 
 //go:noescape
 func combineAVX2(y []float32, s []float32, v *float32, vRow int)

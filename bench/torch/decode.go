@@ -8,7 +8,8 @@ import (
 	"github.com/proviso-dev/proviso/nn"
 )
 
-// decode compares the tokens of one stream with what the memory can deliver: each token reads every weight but the embedding once. Then it compares sixteen streams with one.
+// decode compares the tokens of one stream with what the memory can deliver: each token reads every weight but the embedding once. Then it compares sixteen streams with one. Times are CPU times,
+// which other work on the machine does not lengthen, except by the memory that it uses.
 func decode(turns int) error {
 	workers := runtime.GOMAXPROCS(0)
 	n, err := nn.New(large.config)
@@ -38,9 +39,9 @@ func decode(turns int) error {
 		if err != nil {
 			return err
 		}
-		share = append(share, bandwidth.wall/(single.wall/tokens))
-		batch = append(batch, streams*single.wall/sixteen.wall)
-		rate = append(rate, tokens/single.wall)
+		share = append(share, bandwidth.cpu/(single.cpu/tokens))
+		batch = append(batch, streams*single.cpu/sixteen.cpu)
+		rate = append(rate, tokens*float64(workers)/single.cpu)
 	}
 	fmt.Printf("# decode, %d workers, %s: %.1f tokens/s in one stream, %.1f in %d\n", workers, load(), median(rate), median(rate)*median(batch), streams)
 	figure("decode_share_of_bandwidth", median(share), turns)

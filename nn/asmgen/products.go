@@ -49,7 +49,6 @@ func (a *asm) tile() {
 			for j := range a.nv {
 				a.zero(sum(i, j))
 			}
-			a.op("PREFETCHT0", "(BX)")
 			a.op("PREFETCHT0", mem("BX", 4*a.lanes*a.nv-4))
 			a.op("ADDQ", "R12", "BX")
 		}
@@ -211,7 +210,7 @@ func (a *asm) transpose8() []int {
 	return []int{8, 9, 10, 11, 12, 13, 14, 15}
 }
 
-// dots multiplies rows of x by rows of w, rows·cols of them together, each product of two rows in a register of its own, and writes the sums, a row of x after the other, to out.
+// dots multiplies rows of x by rows of w, rows·cols of them together, each product of two rows in a register of its own, and writes the sums to out, or adds them where acc is 1.
 // The order of each sum is the same whatever rows is: lane by lane along k, then the lanes by the tree of reduce.
 func (a *asm) dots(rows int) {
 	sums := 16
@@ -219,8 +218,8 @@ func (a *asm) dots(rows int) {
 		sums = 8
 	}
 	cols := sums / rows
-	a.fn(fmt.Sprintf("dots%d", rows), "k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32", "", func() {
-		a.get("k", "CX", "x", "SI", "xRow", "R8", "w", "DI", "wRow", "R9", "ahead", "BX", "out", "DX")
+	a.fn(fmt.Sprintf("dots%d", rows), "k int, x *float32, xRow int, w *float32, wRow int, ahead *float32, out *float32, outRow int, acc int", "", func() {
+		a.get("k", "CX", "x", "SI", "xRow", "R8", "w", "DI", "wRow", "R9", "ahead", "BX")
 		a.op("SHLQ", "$2", "R8")
 		a.op("SHLQ", "$2", "R9")
 		a.op("LEAQ", "(R8)(R8*2)", "R10")
@@ -236,7 +235,7 @@ func (a *asm) dots(rows int) {
 			pointers = append(pointers, "R15")
 		}
 		a.each(pointers, func() {
-			a.op("PREFETCHT0", "(BX)")
+			a.op("PREFETCHT1", "(BX)")
 			// Few rows of x stay in registers while those of w pass.
 			for i := range rows {
 				a.load(rowAt(i, "SI", "", [4]string{"R8", "R10"}), sums+i)
@@ -254,10 +253,13 @@ func (a *asm) dots(rows int) {
 			}
 		})
 		a.reduce(sums)
+		a.get("out", "DX", "outRow", "R8", "acc", "AX")
+		a.op("SHLQ", "$2", "R8")
+		a.sums(rows, cols)
 	})
 }
 
-// reduce adds up each of the registers 0 to sums-1 and writes the sums to DX.
+// reduce adds up each of the registers 0 to sums-1 and leaves the sums in register 0.
 func (a *asm) reduce(sums int) {
 	// Two levels inside each 128 bits: after them, register 4i holds in each quarter one partial sum of each of registers 4i to 4i+3.
 	t := sums
@@ -278,7 +280,6 @@ func (a *asm) reduce(sums int) {
 		a.op("VPERM2F128", "$0x20", a.v(4), a.v(0), a.v(t))
 		a.op("VPERM2F128", "$0x31", a.v(4), a.v(0), a.v(t+1))
 		a.op("VADDPS", a.v(t), a.v(t+1), a.v(0))
-		a.op("VMOVUPS", a.v(0), "(DX)")
 		return
 	}
 	for i := 0; i < sums; i += 8 {
@@ -289,7 +290,45 @@ func (a *asm) reduce(sums int) {
 	a.op("VSHUFF32X4", "$0x88", a.v(8), a.v(0), a.v(t))
 	a.op("VSHUFF32X4", "$0xdd", a.v(8), a.v(0), a.v(t+1))
 	a.op("VADDPS", a.v(t), a.v(t+1), a.v(0))
-	a.op("VMOVUPS", a.v(0), "(DX)")
+}
+
+// sums stores rows times cols lanes of register 0 at DX, rows R8 bytes apart, after adding what is there unless AX is 0.
+func (a *asm) sums(rows, cols int) {
+	reg := map[int]string{2: "X", 4: "X", 8: "Y", 16: "Z"}[cols]
+	move := "VMOVUPS"
+	if cols == 2 {
+		move = "VMOVSD"
+	}
+	part := reg + "1"
+	for i := range rows {
+		switch {
+		case i == 0:
+			a.op("VMOVAPS", a.v(0), a.v(1))
+		case cols == 8:
+			a.op("VEXTRACTF64X4", "$1", "Z0", "Y1")
+		case a.name == avx512.name:
+			a.op("VEXTRACTF32X4", imm(i), "Z0", "X1")
+		case cols == 4 || i == 2:
+			a.op("VEXTRACTF128", "$1", "Y0", "X1")
+		case i == 1: // the upper half of 128 bits
+			a.op("VMOVHLPS", "X0", "X0", "X1")
+		default:
+			a.op("VEXTRACTF128", "$1", "Y0", "X1")
+			a.op("VMOVHLPS", "X1", "X1", "X1")
+		}
+		set := a.label("set")
+		a.op("TESTQ", "AX", "AX")
+		a.op("JEQ", set)
+		if cols == 2 {
+			a.op(move, "(DX)", "X2")
+			a.op("VADDPS", "X2", part, part)
+		} else {
+			a.op("VADDPS", "(DX)", part, part)
+		}
+		a.at(set)
+		a.op(move, part, "(DX)")
+		a.op("ADDQ", "R8", "DX")
+	}
 }
 
 // combine keeps sums of four vectors of columns in registers while it goes down the rows, then of one vector, then of what remains.
