@@ -171,12 +171,3 @@ func MovingAverage[T float32 | float64](slow, fast []T, rate float64) {
 		slow[i] += T(rate * (float64(fast[i]) - float64(slow[i])))
 	}
 }
-
-// Sync is when and how far a reference follows the policy: every Every steps by Rate (TRL: 512 steps, 0.6; rate 1 is a reset). The zero value never does.
-type Sync struct {
-	Every int
-	Rate  float64
-}
-
-// Due reports whether the reference follows after this optimizer step, counted from 1.
-func (s Sync) Due(step int) bool { return s.Every > 0 && step > 0 && step%s.Every == 0 }

@@ -299,9 +299,6 @@ func TestControllers(t *testing.T) {
 			t.Errorf("%g is %d", share, BucketOf(share))
 		}
 	}
-	if s := (Sync{Every: 512, Rate: .6}); s.Due(0) || s.Due(511) || !s.Due(1024) || (Sync{}).Due(1) {
-		t.Error("a reference follows at the wrong steps")
-	}
 	slow := []float64{0, 2}
 	MovingAverage(slow, []float64{1, 1}, .25)
 	near(t, "average", far(slow, []float64{.25, 1.75}), 0, 1e-12)

@@ -1,0 +1,266 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+
+	"github.com/proviso-dev/proviso/engine"
+	"github.com/proviso-dev/proviso/train/objective"
+)
+
+// material is what a stage learns from.
+type material struct {
+	examples []example
+	pairs    [][2]example
+	tasks    []task
+	dropped  int
+	digest   string // of the files
+}
+
+func (m *material) size() int { return len(m.examples) + len(m.pairs) + len(m.tasks) }
+
+// tokens is how many tokens an engine reads in one pass over everything, samples not counted.
+func (m *material) tokens() int64 {
+	n := 0
+	for _, x := range m.examples {
+		n += x.length()
+	}
+	for _, p := range m.pairs {
+		n += p[0].length() + p[1].length()
+	}
+	for _, t := range m.tasks {
+		n += len(t.prompt)
+	}
+	return int64(n)
+}
+
+// load reads the files of a stage.
+func load(dir string, g *Stage, text Text, length int) (*material, error) {
+	m := &material{}
+	r := reader{text: text, context: length, stage: g}
+	teacher := false
+	if recipe, err := g.recipe(0); err == nil {
+		teacher = slices.Contains(recipe.Needs(), objective.NeedTeacher)
+	}
+	take := map[string]func(rowJSON, map[string]any) error{
+		"cpt": func(row rowJSON, _ map[string]any) error {
+			x, err := r.texts(row)
+			m.examples = append(m.examples, x...)
+			return err
+		},
+		"sft": func(row rowJSON, _ map[string]any) error {
+			x, err := r.answers(row)
+			m.examples = append(m.examples, x...)
+			return err
+		},
+		"preference": func(row rowJSON, _ map[string]any) error {
+			chosen, rejected, ok, err := r.pair(row)
+			if ok {
+				m.pairs = append(m.pairs, [2]example{chosen, rejected})
+			}
+			return err
+		},
+		"rl": func(row rowJSON, fields map[string]any) error {
+			t, ok, err := r.practice(row, fields)
+			if err == nil && teacher && t.informed == nil && ok {
+				err = fmt.Errorf(`the teacher of %s is shown "policy", which the row lacks`, g.Recipe)
+			}
+			if ok {
+				m.tasks = append(m.tasks, t)
+			}
+			return err
+		},
+	}[g.Kind]
+	for _, name := range g.Data {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if filepath.IsAbs(name) {
+			file = name
+		}
+		if err := eachRow(file, take); err != nil {
+			return nil, err
+		}
+		sum, err := digestFile(file)
+		if err != nil {
+			return nil, err
+		}
+		m.digest = digest([]byte(m.digest + sum))
+	}
+	m.dropped = r.dropped
+	return m, nil
+}
+
+// order is the permutation of n rows in an epoch of a stage.
+func order(seed uint64, stage, epoch, n int) []int {
+	return rand.New(rand.NewPCG(seed, uint64(stage)<<32|uint64(epoch))).Perm(n)
+}
+
+// rowsOf lists the rows of a step: the epochs' permutations one after another, cut into batches.
+func (s *stageRun) rowsOf(step int) []int {
+	n := s.data.size()
+	var out []int
+	for k := step * s.Batch; k < (step+1)*s.Batch; k++ {
+		epoch := k / n
+		if s.orderOf != epoch || s.order == nil {
+			s.order, s.orderOf = order(s.run.s.Seed, s.index, epoch, n), epoch
+		}
+		if s.Epochs > 0 && float64(k) >= s.Epochs*float64(n) {
+			break // the last batch of the last epoch is what is left
+		}
+		out = append(out, s.order[k%n])
+	}
+	return out
+}
+
+// item is a sample with the tokens that its contexts stand for.
+type item struct {
+	objective.Sample
+	prompt   []int32 // in the Scored context
+	informed []int32 // in the teacher's
+}
+
+// The contexts of a batch's samples. Which text they stand for differs from task to task.
+const (
+	plainContext    objective.Context = 1
+	informedContext objective.Context = 2
+)
+
+// gather makes the samples of a step. Only practice asks the engine.
+func (s *stageRun) gather(ctx context.Context, step int) ([]item, error) {
+	var out []item
+	for k, at := range s.rowsOf(step) {
+		switch {
+		case s.data.examples != nil:
+			out = append(out, known(s.data.examples[at], k, 1))
+		case s.data.pairs != nil:
+			p := s.data.pairs[at]
+			out = append(out, known(p[0], k, 1), known(p[1], k, 0))
+		default:
+			drawn, err := s.practise(ctx, s.data.tasks[at], k, uint64(step)<<16|uint64(k))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, drawn...)
+		}
+	}
+	for i := range out {
+		out[i].ID = objective.SampleID(i + 1)
+		out[i].Version = uint64(s.run.at.Step)
+	}
+	return out, nil
+}
+
+// known is an example that somebody wrote, as a sample of a group.
+func known(x example, group int, reward float64) item {
+	return item{prompt: x.prompt, Sample: objective.Sample{
+		Group: objective.GroupID(group + 1), Tokens: x.tokens, Live: x.live, Origin: objective.Anchor, Drawn: plainContext, Scored: plainContext,
+		Rewards: []objective.Component{{Name: "given", Value: reward, OK: true}},
+	}}
+}
+
+// practise draws the group of a task, again where its rewards are all equal and the settings say so.
+func (s *stageRun) practise(ctx context.Context, t task, group int, seed uint64) ([]item, error) {
+	for attempt := 0; ; attempt++ {
+		out, err := s.drawGroup(ctx, t, group, seed<<8|uint64(attempt))
+		if err != nil || attempt == s.Sample.Again || !s.constant(out) {
+			return out, err
+		}
+	}
+}
+
+func (s *stageRun) constant(group []item) bool {
+	compose := s.recipe.Compose
+	if compose.Do == nil {
+		compose = objective.Weighted(nil)
+	}
+	for i := range group {
+		first, _, _ := compose.Do(compose.Params, &group[0].Sample)
+		r, _, ok := compose.Do(compose.Params, &group[i].Sample)
+		if ok && r != first {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *stageRun) drawGroup(ctx context.Context, t task, group int, seed uint64) ([]item, error) {
+	var out []item
+	for _, part := range []struct {
+		prompt []int32
+		shown  objective.Context
+		count  int
+	}{{t.prompt, plainContext, s.Sample.Plain}, {t.informed, informedContext, s.Sample.Informed}} {
+		if part.count == 0 {
+			continue
+		}
+		req := engine.SampleRequest{
+			Prompt: part.prompt, Count: part.count, MaxTokens: s.Sample.Tokens, Temperature: s.Sample.Temperature, TopP: s.Sample.TopP,
+			Seed: s.run.s.Seed ^ seed<<2 ^ uint64(part.shown) ^ uint64(s.index)<<56,
+		}
+		if end := s.run.h.Text.End(); end >= 0 {
+			req.Stop = []int32{end}
+		}
+		drawn, err := s.run.h.Engine.Sample(ctx, "", req)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range drawn {
+			answer := s.run.h.Text.Decode(d.Tokens)
+			judged, err := s.judge.Judge(ctx, t.row, answer)
+			if err != nil {
+				return nil, fmt.Errorf("judge: %w", err)
+			}
+			s.run.at.Tokens += int64(len(part.prompt) + len(d.Tokens))
+			out = append(out, item{prompt: t.prompt, informed: t.informed, Sample: objective.Sample{
+				Group: objective.GroupID(group + 1), Set: len(out) / 4, Tokens: d.Tokens, Behaviour: d.LogProbs, Drawn: part.shown, Scored: plainContext,
+				Truncated: d.Stop == "length", Digest: t.digest, Rewards: judged, Turns: []objective.Span{{Start: 0, End: len(d.Tokens)}},
+			}})
+		}
+	}
+	return out, nil
+}
+
+// datums makes the rows of items after their prompts, or after the teacher's. first is where each item's tokens begin.
+func datums(items []item, informed bool) (batch []engine.Datum, first []int) {
+	for i := range items {
+		prompt := items[i].prompt
+		if informed {
+			prompt = items[i].informed
+		}
+		d, at := engine.Continue(prompt, items[i].Tokens)
+		for t := range items[i].Tokens {
+			if items[i].Live != nil && !items[i].Live[t] {
+				d.Target[at+t] = engine.NoTarget
+			}
+		}
+		batch, first = append(batch, d), append(first, at)
+	}
+	return batch, first
+}
+
+// cutOut takes the items' tokens out of rows.
+func cutOut(rows [][]float64, first []int) [][]float64 {
+	if rows == nil {
+		return nil
+	}
+	out := make([][]float64, len(rows))
+	for i, r := range rows {
+		out[i] = r[first[i]:]
+	}
+	return out
+}
+
+// putIn is the opposite of cutOut.
+func putIn(batch []engine.Datum, parts [][]float64, first []int) [][]float64 {
+	if parts == nil {
+		return nil
+	}
+	out := make([][]float64, len(batch))
+	for i, d := range batch {
+		out[i] = make([]float64, len(d.Input))
+		copy(out[i][first[i]:], parts[i])
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/train/objective"
+)
+
+// progress is progress.json: all that a run needs to go on, beside the weights of Path.
+type progress struct {
+	Format      int               `json:"format"`
+	Settings    string            `json:"settings"`   // digest
+	Stage       int               `json:"stage"`      // index of the present stage
+	StageStep   int               `json:"stage_step"` // batches of it that are done
+	Step        int               `json:"step"`       // optimizer steps of the run
+	Path        string            `json:"path"`       // of the weights
+	Final       string            `json:"final"`      // of the weights of the last finished stage
+	Reference   string            `json:"reference"`
+	Average     string            `json:"average"`
+	Past        string            `json:"past"`
+	Data        string            `json:"data"` // digest of the stage's files
+	Tokens      int64             `json:"tokens"`
+	MetricsSize int64             `json:"metrics_size"`
+	EventsSize  int64             `json:"events_size"`
+	Lambda      float64           `json:"lambda"`
+	KL          float64           `json:"kl"`
+	Rewards     objective.Moments `json:"rewards"`
+	Smooth      float64           `json:"smooth"`
+	Best        float64           `json:"best"`
+	Saves       int               `json:"saves"`
+	Kept        int               `json:"kept"`
+}
+
+const (
+	progressFile   = "progress.json"
+	progressFormat = 1
+	maxProgress    = 1 << 20
+)
+
+// nextStage keeps what lives longer than a stage.
+func (p progress) nextStage() progress {
+	return progress{Format: p.Format, Settings: p.Settings, Stage: p.Stage + 1, Step: p.Step, Path: p.Path, Final: p.Final, Tokens: p.Tokens, MetricsSize: p.MetricsSize, EventsSize: p.EventsSize, Saves: p.Saves, Kept: p.Kept}
+}
+
+// save keeps the weights under the one of two names that the last checkpoint does not have, then progress.json, which names them, in one rename.
+func (r *run) save(ctx context.Context) error {
+	r.at.Saves++
+	path, err := r.h.Engine.SaveWeights(ctx, fmt.Sprintf("last-%d", r.at.Saves%2))
+	if err != nil {
+		return err
+	}
+	if err := r.log.sync(); err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	r.moved = false
+	r.at.Path, r.at.MetricsSize, r.at.EventsSize = path, r.log.linesSize, r.log.eventsSize
+	b, err := json.MarshalIndent(&r.at, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	if err := writeAtomic(filepath.Join(r.dir, progressFile), append(b, '\n')); err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	return nil
+}
+
+// writeAtomic replaces a file whole or not at all.
+func writeAtomic(name string, b []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(b)
+	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// readProgress returns nil where there is none.
+func readProgress(dir string) (*progress, error) {
+	name := filepath.Join(dir, progressFile)
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("resume: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxProgress))
+	if err != nil {
+		return nil, fmt.Errorf("resume: %w", err)
+	}
+	var p progress
+	err = proviso.DecodeStrict(b, &p)
+	if err == nil && p.Format != progressFormat {
+		err = fmt.Errorf("it has format %d, this program reads %d", p.Format, progressFormat)
+	}
+	if err != nil {
+		return nil, proviso.Diagnostic{Pos: proviso.Pos{File: name}, Code: CodeResume, Msg: err.Error(), Hint: "remove the folder to begin anew"}
+	}
+	return &p, nil
+}
+
+// digest identifies what decides a run: everything but where it is written and how often it is saved.
+func (s *Settings) digest() string {
+	c := *s
+	c.Output, c.Checkpoint = "", Checkpoint{}
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("train: settings are always JSON: " + err.Error()) // cannot happen: numbers were checked to be finite
+	}
+	return digest(b)
+}
+
+func digestFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", proviso.Diagnostic{Pos: proviso.Pos{File: name}, Code: CodeRow, Msg: "the file cannot be read: " + plainError(err)}
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,533 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/engine"
+	"github.com/proviso-dev/proviso/engine/local"
+	"github.com/proviso-dev/proviso/internal/testkit"
+	"github.com/proviso-dev/proviso/nn"
+	"github.com/proviso-dev/proviso/train/objective"
+)
+
+// folder writes files and returns where they are.
+func folder(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func settings(t testing.TB, text string) *Settings {
+	t.Helper()
+	s, err := Parse("run.yaml", []byte("name: test\nseed: 3\nmodel: {new: {layers: 1}}\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// host is a host with an exact engine; its clock stands still.
+func host(dir string) Host {
+	return Host{Engine: engine.NewTable(258, 40, 64), Text: Bytes{}, Dir: dir, Now: func() time.Time { return time.Unix(1e9, 0) }}
+}
+
+func twelve() string {
+	var b strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&b, `{"prompt":"case %d:","completion":" %d refunds"}`+"\n", i, i*i)
+	}
+	return b.String()
+}
+
+func greedy(t testing.TB, h Host, prompt string) string {
+	t.Helper()
+	out, err := h.Engine.Sample(context.Background(), "", engine.SampleRequest{Prompt: append([]int32{bytesBegin}, Bytes{}.Encode(prompt)...), MaxTokens: 20, Stop: []int32{bytesEnd}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Bytes{}.Decode(out[0].Tokens)
+}
+
+// Twelve examples are known by heart, with the exact engine and with a network.
+func TestOverfitTwelve(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		open func(t *testing.T) engine.Engine
+		how  string
+	}{
+		{"table", func(*testing.T) engine.Engine { return engine.NewTable(258, 12, 64) }, "epochs: 10, batch: 12, optimizer: {rate: 2}"},
+		{"network", func(t *testing.T) engine.Engine { return network(t, t.TempDir()) }, "epochs: 60, batch: 12, optimizer: {rate: 0.01}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"rows.jsonl": twelve()})
+			h := host(dir)
+			h.Engine, h.Exact = c.open(t), 1e-4
+			s := settings(t, "stages: [{name: learn, kind: sft, data: [rows.jsonl], "+c.how+"}]\n")
+			began := time.Now()
+			sum, err := Run(context.Background(), s, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("loss %.4f in %v", sum.Last.Loss, time.Since(began).Round(time.Millisecond))
+			for i := range 12 {
+				if got, want := greedy(t, h, fmt.Sprintf("case %d:", i)), fmt.Sprintf(" %d refunds", i*i); got != want {
+					t.Errorf("case %d: %q, want %q", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// network is a small one over bytes, with its checkpoints in dir.
+func network(t testing.TB, dir string) engine.Engine {
+	t.Helper()
+	net, err := nn.New(nn.Config{Layers: 2, Hidden: 48, Heads: 4, FFN: 96, Vocab: 258, Context: 160})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net.Init(1)
+	e, err := local.New(local.Options{Net: net, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// The whole way in one file: read, imitate with the policy shown, prefer, practise without it.
+const wholeWay = `
+stages:
+  - {name: read, kind: cpt, data: [policy.jsonl], epochs: 10, batch: 2, optimizer: {rate: 1}}
+  - {name: imitate, kind: sft, data: [shown.jsonl], epochs: 10, batch: 2, optimizer: {rate: 1}}
+  - {name: prefer, kind: preference, data: [pairs.jsonl], epochs: 4, batch: 1, optimizer: {rate: 0.02}}
+  - name: practise
+    kind: rl
+    recipe: policy-rollout
+    data: [tasks.jsonl]
+    steps: 15
+    batch: 2
+    inner: 2
+    set: {constant.length: 4}
+    optimizer: {rate: 1}
+    sample: {plain: 4, informed: 4, tokens: 5}
+    reward: [{rule: equals, field: answer}]
+    reference: {every: 7}
+    average: {every: 9, rate: 0.5}
+checkpoint: {every: 6}
+`
+
+var wayFiles = map[string]string{
+	"policy.jsonl": `{"text":"within a day: yes. later: no."}` + "\n" + `{"segments":[{"text":"question ","loss":false},{"text":"thought"}]}` + "\n",
+	"shown.jsonl":  `{"prompt":"within a day: yes\n\nday 0?","completion":"yes"}` + "\n" + `{"prompt":"within a day: yes\n\nday 9?","completion":"no"}` + "\n",
+	"pairs.jsonl":  `{"prompt":"polite?","chosen":"please","rejected":"now"}` + "\n",
+	"tasks.jsonl":  `{"id":"a","prompt":"day 0?","policy":"within a day: yes","answer":"yes"}` + "\n" + `{"id":"b","prompt":"day 9?","policy":"within a day: yes","answer":"no"}` + "\n",
+}
+
+func TestWholeWay(t *testing.T) {
+	dir := folder(t, wayFiles)
+	h := host(dir)
+	var seen []Metrics
+	h.Watch = func(m *Metrics) { seen = append(seen, *m) }
+	sum, err := Run(context.Background(), settings(t, wholeWay), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byStage := map[string][]Metrics{}
+	for _, m := range seen {
+		byStage[m.Stage] = append(byStage[m.Stage], m)
+		if len(m.Violations) > 0 {
+			t.Errorf("%s %d: %v", m.Stage, m.StageStep, m.Violations)
+		}
+	}
+	last := func(stage string) Metrics { m := byStage[stage]; return m[len(m)-1] }
+	if first := byStage["read"][0]; last("read").Loss > first.Loss/4 {
+		t.Errorf("reading: from %.3f to %.3f", first.Loss, last("read").Loss)
+	}
+	if m := last("prefer"); m.Accuracy != 1 || m.Margin <= 0 {
+		t.Errorf("preferences: %+v", m)
+	}
+	if got, want := greedy(t, h, "day 0?")+"/"+greedy(t, h, "day 9?"), "yes/no"; got != want {
+		t.Errorf("without the policy text the model says %q, want %q", got, want)
+	}
+	if sum.Steps == 0 || sum.Path != "practise" || sum.Last.Stage != "practise" {
+		t.Errorf("summary %+v", sum)
+	}
+	written, err := ReadMetrics(sum.Dir)
+	if err != nil || len(written) != len(seen) {
+		t.Errorf("%d lines of metrics for %d steps, %v", len(written), len(seen), err)
+	}
+	// A run that is done does nothing more.
+	again, err := Run(context.Background(), settings(t, wholeWay), h)
+	if err != nil || again.Steps != sum.Steps {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+// A run that is interrupted at any step, and then again, is the run that nobody interrupted.
+func TestResumes(t *testing.T) {
+	plainDir := folder(t, wayFiles)
+	plain := host(plainDir)
+	want, err := Run(context.Background(), settings(t, wholeWay), plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := folder(t, wayFiles)
+	h := host(dir)
+	interruptions := 0
+	for stop := 3; ; stop = stop*2 + 1 {
+		ctx, cancel := context.WithCancel(context.Background())
+		left := stop
+		h.Watch = func(*Metrics) {
+			if left--; left == 0 {
+				cancel()
+			}
+		}
+		sum, err := Run(ctx, settings(t, wholeWay), h)
+		cancel()
+		if err == nil {
+			if fmt.Sprint(sum.Last) != fmt.Sprint(want.Last) {
+				t.Errorf("the end is\n%+v, want\n%+v", sum.Last, want.Last)
+			}
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		interruptions++
+	}
+	if interruptions < 2 {
+		t.Errorf("interrupted %d times", interruptions)
+	}
+	c, err := Compare(want.Dir, filepath.Join(dir, "runs", "test"))
+	if err != nil || c.Same != c.Steps[0] || c.Steps[0] != c.Steps[1] {
+		t.Errorf("%+v, %v", c, err)
+	}
+	a, err := os.ReadFile(filepath.Join(want.Dir, eventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "runs", "test", eventsFile))
+	if err != nil || !slices.Equal(a, b) {
+		t.Errorf("event files differ: %d and %d bytes, %v", len(a), len(b), err)
+	}
+}
+
+// Killed with -9 again and again, a run over a network ends with the bits of one that nobody disturbed.
+func TestKilled(t *testing.T) {
+	const variable = "PROVISO_TEST_TRAIN_DIR"
+	text := "checkpoint: {every: 3}\nstages:\n" +
+		"  - {name: learn, kind: sft, data: [rows.jsonl], steps: 25, batch: 4, optimizer: {rate: 0.01}}\n" +
+		"  - {name: practise, kind: rl, recipe: group-clip, data: [tasks.jsonl], steps: 15, batch: 1, sample: {plain: 6, tokens: 3}, reward: [{rule: contains, value: e}]}\n"
+	files := map[string]string{"rows.jsonl": twelve(), "tasks.jsonl": wayFiles["tasks.jsonl"]}
+	do := func(dir string) (Summary, error) {
+		h := host(dir)
+		h.Engine, h.Exact = network(t, filepath.Join(dir, "checkpoints")), 1e-4
+		return Run(context.Background(), settings(t, text), h)
+	}
+	if dir := os.Getenv(variable); dir != "" {
+		if _, err := do(dir); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := do(folder(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := folder(t, files)
+	kills, done := 0, false
+	for !done && kills < 60 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
+		cmd.Env = append(os.Environ(), variable+"="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("after %d kills: %v", kills, err)
+			}
+			done = true
+		case <-time.After(time.Duration(90+17*kills%130) * time.Millisecond):
+			cmd.Process.Kill()
+			<-ended
+			kills++
+		}
+	}
+	if kills == 0 || !done {
+		t.Fatalf("killed %d times, done: %v", kills, done)
+	}
+	got, err := do(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("killed %d times", kills)
+	for _, stage := range []string{"learn", "practise"} {
+		a, errA := os.ReadFile(filepath.Join(want.Dir, "..", "..", "checkpoints", stage, "model.safetensors"))
+		b, errB := os.ReadFile(filepath.Join(got.Dir, "..", "..", "checkpoints", stage, "model.safetensors"))
+		if errA != nil || errB != nil || !slices.Equal(a, b) {
+			t.Errorf("stage %s: weights differ (%v, %v)", stage, errA, errB)
+		}
+	}
+	if c, err := Compare(want.Dir, got.Dir); err != nil || c.Same != c.Steps[0] || c.Steps[0] != c.Steps[1] {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// Training that leaves the numbers stops, and the weights are those of the last good checkpoint.
+func TestDiverges(t *testing.T) {
+	dir := folder(t, map[string]string{"rows.jsonl": `{"prompt":"x","completion":"a"}` + "\n" + `{"prompt":"x","completion":"b"}` + "\n", "good.jsonl": twelve()})
+	for _, c := range []struct{ name, stage, want string }{
+		{"the loss rises", "optimizer: {rate: 30, clip: -1}, stop: {loss: 1}", "the loss went from"},
+		{"a gradient overflows", "optimizer: {rate: 1e300}", "not finite"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := host(dir)
+			if c.want == "not finite" {
+				h.Engine = &poisoned{Table: engine.NewTable(258, 12, 64), after: 20}
+			}
+			s := settings(t, "output: "+strings.ReplaceAll(c.name, " ", "-")+"\ncheckpoint: {every: 5}\nstages: [{name: good, kind: sft, data: [good.jsonl], steps: 10, batch: 12, optimizer: {rate: 0.3}}, {name: bad, kind: sft, data: [rows.jsonl], steps: 100, batch: 1, "+strings.Replace(c.stage, "1e300", "0.3", 1)+"}]\n")
+			sum, err := Run(context.Background(), s, h)
+			var d proviso.Diagnostic
+			if !errors.As(err, &d) || d.Code != CodeDiverged || !strings.Contains(d.Msg, c.want) || d.Hint == "" {
+				t.Fatalf("got %v", err)
+			}
+			info, err := h.Engine.Info(context.Background())
+			if err != nil || info.StepsTaken != sum.Steps || sum.Steps < 10 {
+				t.Errorf("the engine is at step %d, the run at %d, %v", info.StepsTaken, sum.Steps, err)
+			}
+		})
+	}
+}
+
+// poisoned is an engine whose log-probabilities are no numbers after some steps.
+type poisoned struct {
+	*engine.Table
+	after int
+}
+
+func (p *poisoned) ForwardBackwardWith(ctx context.Context, batch []engine.Datum, weigh engine.Weigh) (engine.Output, error) {
+	if p.after--; p.after < 0 {
+		return engine.Output{}, fmt.Errorf("forward: %w", engine.ErrNotFinite)
+	}
+	return p.Table.ForwardBackwardWith(ctx, batch, weigh)
+}
+
+// What the output folder holds decides whether a run goes on.
+func TestResumeRefuses(t *testing.T) {
+	dir := folder(t, map[string]string{"rows.jsonl": twelve()})
+	stage := "stages: [{name: learn, kind: sft, data: [rows.jsonl], steps: 4, batch: 2}]\n"
+	h := host(dir)
+	ctx, cancel := context.WithCancel(context.Background())
+	h.Watch = func(m *Metrics) {
+		if m.Step == 2 {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, settings(t, stage), h); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	h.Watch = nil
+	refused := func(name, want string, s *Settings) {
+		t.Helper()
+		var d proviso.Diagnostic
+		if _, err := Run(context.Background(), s, h); !errors.As(err, &d) || d.Code != CodeResume || !strings.Contains(d.Msg, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	refused("other settings", "other settings", settings(t, strings.Replace(stage, "batch: 2", "batch: 3", 1)))
+	if err := os.WriteFile(filepath.Join(dir, "rows.jsonl"), []byte(twelve()+`{"prompt":"x","completion":"y"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused("other data", "has changed since", settings(t, stage))
+	if err := os.WriteFile(filepath.Join(dir, "runs/test", progressFile), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused("broken progress", "cut off", settings(t, stage))
+}
+
+// Settings that cannot be used: the text is in the archive with what is said about it.
+func TestSettings(t *testing.T) {
+	testkit.Archives(t, "testdata/settings/*.txtar", func(t *testing.T, a *testkit.Archive) {
+		text, _ := a.File("run.yaml")
+		got := "no complaint"
+		if _, err := Parse("run.yaml", text); err != nil {
+			got = err.Error()
+		}
+		a.Expect(t, "want", []byte(got))
+	})
+}
+
+// Rows that cannot be used, and what becomes of those that can: tokens with the live ones in capitals.
+func TestRows(t *testing.T) {
+	testkit.Archives(t, "testdata/rows/*.txtar", func(t *testing.T, a *testkit.Archive) {
+		stage, _ := a.File("stage")
+		rows, _ := a.File("rows.jsonl")
+		dir := folder(t, map[string]string{"rows.jsonl": strings.TrimSuffix(string(rows), "\n")})
+		s := settings(t, "stages: [{name: s, data: [rows.jsonl], "+strings.TrimSpace(string(stage))+"}]\n")
+		m, err := load(dir, &s.Stages[0], Bytes{}, 24)
+		var b strings.Builder
+		if err != nil {
+			b.WriteString(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "") + "\n")
+		} else {
+			for _, x := range m.examples {
+				b.WriteString(show(x) + "\n")
+			}
+			for _, p := range m.pairs {
+				b.WriteString(show(p[0]) + " over " + show(p[1]) + "\n")
+			}
+			for _, x := range m.tasks {
+				fmt.Fprintf(&b, "%q informed %q\n", visible(x.prompt), visible(x.informed))
+			}
+			fmt.Fprintf(&b, "%d dropped\n", m.dropped)
+		}
+		a.Expect(t, "want", []byte(b.String()))
+	})
+}
+
+func visible(tokens []int32) string {
+	var b strings.Builder
+	for _, x := range tokens {
+		switch x {
+		case bytesBegin:
+			b.WriteString("<begin>")
+		case bytesEnd:
+			b.WriteString("<end>")
+		default:
+			b.WriteByte(byte(x))
+		}
+	}
+	return b.String()
+}
+
+func show(x example) string {
+	var b strings.Builder
+	for i, token := range x.tokens {
+		c := visible([]int32{token})
+		if x.live == nil || x.live[i] {
+			c = strings.ToUpper(c)
+		}
+		b.WriteString(c)
+	}
+	return fmt.Sprintf("%q then %q", visible(x.prompt), b.String())
+}
+
+func TestRules(t *testing.T) {
+	row := Row{Fields: map[string]any{"answer": "yes", "call": map[string]any{"id": int64(1)}, "n": int64(3), "pattern": "^y.s$", "bad": "("}}
+	for _, c := range []struct {
+		rule   Rule
+		answer string
+		value  float64
+		ok     bool
+	}{
+		{Rule{Rule: "equals", Field: "answer"}, " yes\n", 1, true}, {Rule{Rule: "equals", Field: "answer"}, "yes!", 0, true}, {Rule{Rule: "equals", Field: "missing"}, "yes", 0, false}, {Rule{Rule: "equals", Field: "n"}, "3", 0, false},
+		{Rule{Rule: "contains", Value: "es"}, "yes", 1, true}, {Rule{Rule: "lacks", Value: "es"}, "yes", 0, true}, {Rule{Rule: "length"}, "née", 3, true},
+		{Rule{Rule: "matches", Field: "pattern"}, "yes", 1, true}, {Rule{Rule: "matches", Field: "bad"}, "yes", 0, false},
+		{Rule{Rule: "json", Field: "call"}, `{"id": 1}`, 1, true}, {Rule{Rule: "json", Field: "call"}, `{"id": 1, "id": 1}`, 0, true}, {Rule{Rule: "json", Value: `{"a":[1]}`}, `{"a":[1]}`, 1, true}, {Rule{Rule: "json", Value: `{`}, `{}`, 0, false},
+	} {
+		got, err := byRules{c.rule}.Judge(context.Background(), row, c.answer)
+		if err != nil || got[0].Value != c.value || got[0].OK != c.ok || got[0].Name != c.rule.Rule {
+			t.Errorf("%+v on %q: %+v, %v", c.rule, c.answer, got, err)
+		}
+	}
+}
+
+// A constraint: the multiplier rises while the cost is over its budget, and the answers become cheaper.
+func TestCost(t *testing.T) {
+	dir := folder(t, map[string]string{"tasks.jsonl": `{"prompt":"say a or b:","want":"a"}` + "\n", "start.jsonl": `{"prompt":"say a or b:","completion":"a"}` + "\n" + `{"prompt":"say a or b:","completion":"b"}` + "\n"})
+	h := host(dir)
+	var seen []Metrics
+	h.Watch = func(m *Metrics) {
+		if m.Stage == "practise" {
+			seen = append(seen, *m)
+		}
+	}
+	s := settings(t, "stages:\n  - {name: start, kind: sft, data: [start.jsonl], steps: 40, batch: 2, optimizer: {rate: 0.2}}\n"+
+		"  - {name: practise, kind: rl, recipe: group-mean, data: [tasks.jsonl], steps: 120, batch: 1, set: {constant.length: 2}, optimizer: {rate: 0.1}, cost: {budget: 0.2, rate: 0.3}, sample: {plain: 16, tokens: 2},\n"+
+		"     reward: [{rule: contains, value: a}, {name: 'cost:a', rule: contains, value: a}]}\n")
+	if _, err := Run(context.Background(), s, h); err != nil {
+		t.Fatal(err)
+	}
+	top, late := 0.0, 0.0
+	for i, m := range seen {
+		top = max(top, m.Lambda)
+		if i >= len(seen)/2 {
+			late += m.Cost / float64(len(seen)-len(seen)/2)
+		}
+	}
+	if seen[0].Lambda != 0 || top < 0.5 || late > 0.6 {
+		t.Errorf("multiplier from %g up to %g, late cost %g", seen[0].Lambda, top, late)
+	}
+}
+
+func TestSchedules(t *testing.T) {
+	for _, c := range []struct {
+		o    Optimizer
+		step int
+		want float64
+	}{
+		{Optimizer{Rate: 1, Warmup: 4}, 0, .25}, {Optimizer{Rate: 1, Warmup: 4}, 3, 1}, {Optimizer{Rate: 1, Warmup: 4}, 99, 1},
+		{Optimizer{Rate: 1, Schedule: "linear", Floor: .1}, 50, .55}, {Optimizer{Rate: 2, Schedule: "cosine"}, 0, 2}, {Optimizer{Rate: 2, Schedule: "cosine"}, 50, 1}, {Optimizer{Rate: 2, Schedule: "cosine", Floor: .5}, 100, 1},
+	} {
+		if got := c.o.rate(c.step, 100); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%+v at %d: %g, want %g", c.o, c.step, got, c.want)
+		}
+	}
+}
+
+// Every recipe that a run takes is taken, from settings to a step.
+func TestEveryRecipe(t *testing.T) {
+	dir := folder(t, map[string]string{"tasks.jsonl": wayFiles["tasks.jsonl"], "pairs.jsonl": wayFiles["pairs.jsonl"]})
+	took := 0
+	for _, r := range objective.All {
+		stage := fmt.Sprintf("stages: [{name: s, kind: rl, recipe: %s, data: [tasks.jsonl], steps: 2, batch: 2, inner: 2, sample: {plain: 8, tokens: 2}, reward: [{rule: length}]}]\noutput: %s\n", r.Name, r.Name)
+		s, err := Parse("run.yaml", []byte("name: test\nmodel: {new: {layers: 1}}\n"+stage))
+		if slices.Contains(r.Needs(), objective.NeedValue) {
+			if err == nil || !strings.Contains(err.Error(), "critic") {
+				t.Errorf("%s: %v", r.Name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+			continue
+		}
+		if _, err := Run(context.Background(), s, host(dir)); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+			continue
+		}
+		took++
+	}
+	if took < 30 {
+		t.Errorf("only %d recipes were run", took)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("name: a\nmodel: {path: x}\nstages: [{name: b, kind: sft, data: [c]}]\n")
+	f.Add("name: &a [*a]\n")
+	f.Add("stages: [{set: {clip.high: .nan}, optimizer: {rate: -1}}]")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse("run.yaml", []byte(text))
+		if err == nil {
+			s.digest()
+		}
+	})
+}
