@@ -20,11 +20,11 @@ func refuse(format string, args ...any) error {
 		Hint: "byte-level BPE with the patterns gpt2, cl100k and qwen is read; convert the tokenizer or use a model with one of these"}
 }
 
-// Parse reads a tokenizer.json. It keeps b, which the caller must not change afterwards. The error is a proviso.Diagnostic with CodeUnsupported, or a *proviso.JSONError.
+// Parse reads a tokenizer.json. It keeps b, which the caller must not change afterwards. The error is a proviso.Diagnostic with CodeUnsupported.
 func Parse(b []byte) (*Tokenizer, error) {
 	doc, err := proviso.DecodeResultJSON(b)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer.json: %w", err)
+		return nil, refuse("%v", err)
 	}
 	r := reader{t: &Tokenizer{source: b, special: map[int32]bool{}, addedIDs: map[int32]Added{}}}
 	r.file(doc)
