@@ -43,6 +43,7 @@ var Sections = []eval.Section{
 		{Name: "stwab.dormant", Want: eval.Exactly(1), Share: true, Meaning: "whether a policy came into play at all"},
 		{Name: "stwab.first_step", Want: eval.Exactly(1), Share: true, Meaning: "the first violation is at the suite's step, where the check is about one"},
 		{Name: "stwab.first_step_live", Want: eval.Exactly(1), Share: true, Meaning: "led through the guard step by step, the first call that is stopped is that step, and none is where the suite names none"},
+		{Name: "stwab.random_agreement", Want: eval.Exactly(1), Share: true, Meaning: "the same verdicts on random checks and runs, other ones each time, where the suite's definitions stand for the suite (they give its verdict on every recorded case)"},
 		{Name: "stwab.lower_ranks_only_narrow", Want: eval.Exactly(1), Share: true, Meaning: "with all ranks in force an event is stopped exactly where some rank stops it, and with the organisation's clause where that stops it (13,307 with `-long`)"},
 		{Name: "stwab.lifted_by_organization", Want: eval.Exactly(1), Share: true, Meaning: "with the rules of lower ranks lifted by the organisation, every decision is the organisation's alone (13,307 with `-long`)"},
 		{Name: "stwab.policies_said", Share: true, Meaning: "policies that are about what an agent does and sees"},
