@@ -10,8 +10,8 @@ import (
 // removal is what the commands that take something out of a journal share. Without --yes they only say what they would do.
 type removal struct {
 	storeArg
-	Reason string `help:"Why; it stays in the journal." placeholder:"TEXT"`
-	Yes    bool   `help:"Do it. Without this flag nothing is changed."`
+	Reason string `help:"Why; it stays in the journal." placeholder:"TEXT" env:"-"`
+	Yes    bool   `help:"Do it. Without this flag nothing is changed." env:"-"`
 }
 
 // open opens the journal, for writing where something is to be changed.
@@ -63,9 +63,9 @@ func (c *removal) told(a *app, result map[string]any, n int64, done, would strin
 // logRedactCmd is `proviso log redact`.
 type logRedactCmd struct {
 	removal
-	Session string `help:"The session." required:"" placeholder:"ID"`
-	From    uint64 `help:"The first record." default:"1" placeholder:"N"`
-	To      uint64 `help:"The last record; 0 is the last one of the session." placeholder:"N"`
+	Session string `help:"The session." required:"" placeholder:"ID" env:"-"`
+	From    uint64 `help:"The first record." default:"1" placeholder:"N" env:"-"`
+	To      uint64 `help:"The last record; 0 is the last one of the session." placeholder:"N" env:"-"`
 }
 
 // Help is the long help of the command.
@@ -101,8 +101,8 @@ func (c *logRedactCmd) Run(a *app) error {
 // logForgetCmd is `proviso log forget`.
 type logForgetCmd struct {
 	removal
-	Session string `help:"This session." placeholder:"ID" xor:"which" required:""`
-	Before  string `help:"Every session whose last record is older: RFC 3339, or so long ago, such as 2160h." placeholder:"TIME" xor:"which" required:""`
+	Session string `help:"This session." placeholder:"ID" xor:"which" required:"" env:"-"`
+	Before  string `help:"Every session whose last record is older: RFC 3339, or so long ago, such as 2160h." placeholder:"TIME" xor:"which" required:"" env:"-"`
 }
 
 // Help is the long help of the command.

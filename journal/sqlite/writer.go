@@ -91,7 +91,8 @@ func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
 	w.timer = time.AfterFunc(time.Hour, w.ripen)
 	w.timer.Stop()
 	op := "open " + s.path
-	db, err := sql.Open("sqlite", source(s.path, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
+	// A log of some 16 MB before it is moved into the file: pages of the index change with every record, and are moved once for many of them.
+	db, err := sql.Open("sqlite", source(s.path, "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(4000)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
 	if err != nil {
 		return nil, failure(op, err)
 	}
