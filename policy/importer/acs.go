@@ -66,7 +66,7 @@ var acsPoints = map[string]acsPoint{
 	"pre_model_call":  {"model_request", "The model is asked", []string{"text"}, true, []string{"model_request", "model_request.messages"}},
 	"post_model_call": {"model_response", "What the model answers is used", []string{"text"}, true, []string{"model_response", "model_response.content", "model_response.text"}},
 	"pre_tool_call":   {"tool_call", "A tool is called", []string{"tool", "args"}, false, []string{"tool_call", "tool_call.args"}},
-	"post_tool_call":  {"tool_result", "What a tool answers is read", []string{"tool", "result"}, false, []string{"tool_result"}},
+	"post_tool_call":  {"tool_result", "What a tool answers is read", []string{"tool", "args", "result"}, false, []string{"tool_result"}},
 	"output":          {"output", "What the agent says is sent", []string{"text"}, true, []string{"output", "output.text", "output.content"}},
 	"agent_shutdown":  {"session_end", "A session ends", []string{"session.user"}, false, []string{"agent_shutdown", "shutdown"}},
 }

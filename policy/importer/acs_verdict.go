@@ -112,11 +112,12 @@ func (w *acsWriter) modules(dir string) bool {
 	return true
 }
 
-// verdict is the constant verdict of a policy; ok is false where it cannot be known before it runs.
+// verdict is the constant verdict of a policy; ok is false where it cannot be known before it runs. A policy that says more than its query, such as a bundle to load,
+// may mean other modules than those that lie beside the manifest.
 func (w *acsWriter) verdict(id string) (v acsVerdict, ok bool) {
 	p := w.m.Policies[id]
 	query, _ := p["query"].(string)
-	if p["type"] != "rego" {
+	if p["type"] != "rego" || len(p) != 2 {
 		return v, false
 	}
 	for _, m := range w.rego {
