@@ -55,7 +55,7 @@ var Sections = []eval.Section{
 		{Name: "rulearena.tax", Want: eval.AtLeast(0.99), Share: true, Meaning: "the tax that the pack sets is the suite's, to the cent"},
 		{Name: "rulearena.tax_as_the_form_says", Share: true, Meaning: "the same where credits take no more than the tax, as the form says and the suite does not"},
 		{Name: "rulearena.tax_wrong_amount_refused", Want: eval.Exactly(1), Share: true, Meaning: "an amount that is a dollar off is denied"},
-		{Name: "rulearena.nba", Want: eval.AtLeast(0.85), Share: true, Meaning: "balanced accuracy over deals whose facts are read from prose by general patterns"},
+		{Name: "rulearena.nba", Want: eval.AtLeast(0.85), Meaning: "balanced accuracy over deals whose facts are read from prose by general patterns"},
 		{Name: "rulearena.nba_missed_violations", Share: true, Meaning: "deals against the rules that pass"},
 		{Name: "rulearena.nba_wrongful_denials", Share: true, Meaning: "deals within the rules that are denied"},
 		{Name: "rulearena.nba_operation_named", Share: true, Meaning: "of deals against the rules the first denied part is the one that the suite names"},
