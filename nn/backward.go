@@ -59,22 +59,22 @@ func (n *Net) blockBack(l *layer, k *kept) {
 // normBack adds the gradient through a norm of all rows to dx and to the norm's weight.
 func (n *Net) normBack(norm *Param, dx, dy, x, rstd []float32) {
 	d := len(norm.Data)
-	n.inBlocks(norm, n.pass.rows, func(i int, dw []float32) {
+	n.inBlocks(norm, n.pass.rows, func(_, i int, dw []float32) {
 		at := i * d
 		active.normBack(dx[at:at+d], dw, dy[at:at+d], x[at:at+d], norm.Data, rstd[i])
 	})
 }
 
 // inBlocks calls f for each row, with a partial sum that rows of one block share, and adds the sums to the parameter's gradient in the order of the blocks.
-func (n *Net) inBlocks(param *Param, rows int, f func(row int, dw []float32)) {
+func (n *Net) inBlocks(param *Param, rows int, f func(worker, row int, dw []float32)) {
 	p, d := &n.pass, len(param.Data)
 	count := (rows + normRows - 1) / normRows
 	p.partial = grow(p.partial, count*d)
-	parallel(n.workers(), count, func(_, t int) {
+	parallel(n.workers(), count, func(worker, t int) {
 		dw := p.partial[t*d : (t+1)*d]
 		clear(dw)
 		for i := t * normRows; i < min((t+1)*normRows, rows); i++ {
-			f(i, dw)
+			f(worker, i, dw)
 		}
 	})
 	if param.Grad == nil {
@@ -107,18 +107,15 @@ func (n *Net) rotateBack(l *layer, k *kept) {
 func (n *Net) headNormBack(norm *Param, k *kept, from, to int) {
 	c, p := n.cfg, &n.pass
 	width, both, hd, heads := c.qWidth()+2*c.kvWidth(), c.qWidth()+c.kvWidth(), c.HeadDim, c.Heads+c.KVHeads
-	n.inBlocks(norm, p.rows, func(i int, dw []float32) {
-		var room [512]float32
-		tmp := room[:0]
-		if hd > len(room) {
-			tmp = make([]float32, hd)
-		}
-		tmp = tmp[:hd]
+	n.inBlocks(norm, p.rows, func(worker, i int, dw []float32) {
+		w := &p.attend[worker]
+		w.dp = grow(w.dp, hd)
+		dx := w.dp
 		for h := from; h < to; h++ {
 			dy := p.dqkv[i*width+h*hd : i*width+(h+1)*hd]
-			clear(tmp)
-			active.normBack(tmp, dw, dy, k.raw[i*both+h*hd:i*both+(h+1)*hd], norm.Data, k.rq[i*heads+h])
-			copy(dy, tmp)
+			clear(dx)
+			active.normBack(dx, dw, dy, k.raw[i*both+h*hd:i*both+(h+1)*hd], norm.Data, k.rq[i*heads+h])
+			copy(dy, dx)
 		}
 	})
 }

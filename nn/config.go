@@ -158,7 +158,10 @@ func (c Config) ActivationBytes(positions int) int64 {
 	if c.QKNorm {
 		block += q + kv + int64(c.Heads+c.KVHeads)
 	}
-	logits := min(int64(positions)*int64(c.Vocab), max(logitBudget, headRows*int64(c.Vocab)))
-	rest := 4*h + q + 2*kv + 3*int64(c.FFN)
-	return 4 * (int64(positions)*(int64(c.Layers)*block+rest) + logits)
+	gradients := 4*h + max(h, q) + q + 2*kv + int64(c.FFN) // of one block, beside the last hidden states
+	logits := int64(positions) * int64(c.Vocab)
+	if logits > logitBudget {
+		logits = headRows * int64(c.Vocab)
+	}
+	return 4 * (int64(positions)*(int64(c.Layers)*block+gradients) + logits)
 }

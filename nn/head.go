@@ -86,7 +86,7 @@ func (n *Net) askBack(weights Weights) {
 		})
 		n.linearBack(n.head, p.dhidden[i*d:], z, p.hidden[i*d:], rows, false, nil)
 	}
-	n.inBlocks(n.norm, count, func(i int, dw []float32) {
+	n.inBlocks(n.norm, count, func(_, i int, dw []float32) {
 		at := p.asked[i].row * d
 		active.normBack(p.dx[at:at+d], dw, p.dhidden[i*d:(i+1)*d], p.last[at:at+d], n.norm.Data, p.rstd[i])
 	})
