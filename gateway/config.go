@@ -28,9 +28,11 @@ type Config struct {
 	Identity  Identity
 	Denials   Denials
 	Limits    Limits
-	Webhook   *Webhook // told about requests for approval; nil: nobody is
-	Telemetry Telemetry
-	Clock     func() time.Time // nil: time.Now
+	// OverlayDir keeps which overlays are attached to which session; empty: they are forgotten with the process.
+	OverlayDir string
+	Webhook    *Webhook // told about requests for approval; nil: nobody is
+	Telemetry  Telemetry
+	Clock      func() time.Time // nil: time.Now
 }
 
 // Rules is what one generation of a server enforces.
@@ -39,6 +41,8 @@ type Rules struct {
 	Base []*pack.Pack
 	// Attached packs hold beside it for the requests that they name.
 	Attached []Attachment
+	// Overlays are packs that sessions may have attached by name, by the header X-Proviso-Overlay or the API.
+	Overlays map[string]*pack.Pack
 	// Keys are the virtual keys that are accepted; where there are none, every caller is.
 	Keys []Key
 }
@@ -161,14 +165,26 @@ func (c *Config) check() error {
 	case c.Journal == nil:
 		return fmt.Errorf("%w: Journal is missing; give a journal.Memory where nothing is to be kept", errConfig)
 	}
+	if c.Webhook != nil {
+		if err := c.Webhook.check(); err != nil {
+			return err
+		}
+	}
 	for _, u := range c.Upstreams {
-		at, err := url.Parse(u.URL)
-		if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-			return fmt.Errorf("%w: upstream %s: %q is no http(s) address; write https://host/v1", errConfig, u.Name, u.URL)
+		if err := u.check(); err != nil {
+			return err
 		}
-		if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-			return fmt.Errorf("%w: upstream %s: credentials and queries do not belong in the address; use its key", errConfig, u.Name)
-		}
+	}
+	return nil
+}
+
+func (u *Upstream) check() error {
+	at, err := url.Parse(u.URL)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return fmt.Errorf("%w: upstream %s: %q is no http(s) address; write https://host/v1", errConfig, u.Name, u.URL)
+	}
+	if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		return fmt.Errorf("%w: upstream %s: credentials and queries do not belong in the address; use its key", errConfig, u.Name)
 	}
 	return nil
 }
@@ -176,10 +192,4 @@ func (c *Config) check() error {
 // base is the address of an upstream without the version of the API, which the wires' paths have.
 func (u *Upstream) base() string {
 	return strings.TrimSuffix(strings.TrimSuffix(u.URL, "/"), "/v1")
-}
-
-// Webhook is told about requests for approval.
-type Webhook struct {
-	URL    string
-	Secret Secret // signs what is sent
 }

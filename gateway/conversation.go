@@ -31,7 +31,9 @@ type conversation struct {
 	denied  map[digest]int
 	offered digest // the list of tools that was decided last
 
+	// overlays are the packs attached to the session, and sources what they were made of. Both belong to whoever holds the turn.
 	overlays []*pack.Pack
+	sources  []overlay
 }
 
 type digest [16]byte

@@ -187,11 +187,18 @@ func (s *Server) join(ctx context.Context, gen *generation, who *identity, route
 	if err == nil {
 		err = conv.recall(ctx, s)
 	}
+	for _, name := range who.overlays {
+		if err == nil {
+			err = s.attach(ctx, gen, who, conv, route, overlay{Name: name})
+		}
+	}
 	if err != nil {
 		conv.leave()
 		return nil, nil, err
 	}
-	return conv, at, nil
+	conv.mu.Lock()
+	defer conv.mu.Unlock()
+	return conv, conv.at, nil
 }
 
 func (c *caller) keyID() string {

@@ -67,6 +67,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.convs.limit = s.limits.Sessions
 	s.slots = make(chan struct{}, s.limits.InFlight)
 	s.client, s.private = s.newClient(false), s.newClient(true)
+	s.overlays = overlayStore{cfg.OverlayDir, s}
 	s.told.init(s)
 	if err := s.Reload(ctx); err != nil {
 		return nil, err

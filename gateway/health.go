@@ -1,12 +1,145 @@
 package gateway
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"time"
+
+	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/llm/openai"
+	"github.com/proviso-dev/proviso/llm/wire"
 )
+
+// routes lists the paths beside those of the wires. Each is served below /s/HANDLE as well.
+func (s *Server) routes() []route {
+	return []route{
+		{"GET /v1/models", s.serveModels},
+		{"POST /v1/decide", s.serveDecide},
+		{"POST /v1/decide/batch", s.serveBatch},
+		{"POST /v1/data/{path...}", s.serveData},
+		{"POST /v1/session/overlays", s.serveAttach},
+		{"GET /v1/approvals/{id}", s.serveApproval},
+	}
+}
+
+// Admin serves what people and machines look after the server with. It has no authentication of its own: its address is this machine's, or guarded by something else.
+func (s *Server) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /health/live", s.live)
+	mux.HandleFunc("GET /health/ready", s.ready)
+	mux.HandleFunc("GET /healthz", s.live)
+	mux.HandleFunc("GET /status", s.serveStatus)
+	mux.HandleFunc("POST /reload", s.serveReload)
+	mux.HandleFunc("GET /approvals", s.serveApprovals)
+	mux.HandleFunc("GET /approvals/{id}", s.serveAnyApproval)
+	mux.HandleFunc("POST /approvals/{id}", s.serveResolve)
+	mux.HandleFunc("POST /approvals/{id}/callback", s.serveCallback)
+	return s.local(mux)
+}
 
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
 
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+// Status is how a server stands, for its health page and for whoever runs it inside of a program.
+type Status struct {
+	Ready      bool         `json:"ready"`
+	Why        []string     `json:"why,omitempty"` // what keeps it from being ready, and what should be known
+	Generation int          `json:"generation"`
+	Policy     string       `json:"policy"`
+	Loaded     time.Time    `json:"loaded"`
+	Audit      string       `json:"audit"`
+	InFlight   int64        `json:"in_flight"`
+	Counts     guard.Counts `json:"counts"`
+}
 
-func (s *Server) routes() []route { return nil }
+// Status tells how the server stands. It asks the journal whether it answers.
+func (s *Server) Status(ctx context.Context) Status {
+	g := s.gen.Load()
+	st := Status{Ready: true, Generation: g.number, Policy: g.base.policy.Digest(), Loaded: g.loaded, Audit: "required", InFlight: s.counts.inFlight.Load(), Counts: s.guardCounts()}
+	no := func(why string) { st.Ready, st.Why = false, append(st.Why, why) }
+	if s.draining.Load() {
+		no("the server is about to end")
+	}
+	if s.cfg.Audit == guard.BestEffort {
+		st.Audit = "best_effort"
+		st.Why = append(st.Why, "audit is best effort: calls do not wait for their records")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, err := range s.cfg.Journal.Read(ctx, "\x00ready", 1) {
+		if err != nil {
+			no("the journal does not answer: " + err.Error())
+		}
+		break
+	}
+	if n := s.counts.journalFaults.failing(s.now()); n {
+		no("the journal could not be written lately")
+	}
+	if f := s.reloadError.Load(); f != nil {
+		st.Why = append(st.Why, "the last reload failed at "+f.At.UTC().Format(time.RFC3339)+", what stood before goes on: "+f.Why)
+	}
+	return st
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	st := s.Status(r.Context())
+	status := http.StatusOK
+	if !st.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	answerJSON(w, status, map[string]any{"ready": st.Ready, "why": st.Why, "policy": st.Policy, "audit": st.Audit, "mode": "enforce"})
+}
+
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
+	answerJSON(w, http.StatusOK, s.Status(r.Context()))
+}
+
+func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+	if want := r.Header.Get("If-Match"); want != "" && want != s.gen.Load().base.policy.Digest() {
+		answerJSON(w, http.StatusPreconditionFailed, map[string]any{"reloaded": false, "why": "another policy is active than If-Match names", "policy": s.gen.Load().base.policy.Digest()})
+		return
+	}
+	if err := s.Reload(r.Context()); err != nil {
+		answerJSON(w, http.StatusUnprocessableEntity, map[string]any{"reloaded": false, "why": err.Error(), "policy": s.gen.Load().base.policy.Digest()})
+		return
+	}
+	w.Header().Set("ETag", s.gen.Load().base.policy.Digest())
+	answerJSON(w, http.StatusOK, map[string]any{"reloaded": true, "policy": s.gen.Load().base.policy.Digest(), "generation": s.gen.Load().number})
+}
+
+// serveModels passes the list of models on; nothing of it is decided.
+func (s *Server) serveModels(w http.ResponseWriter, r *http.Request) {
+	who, err := s.identify(r, s.gen.Load().rules.Keys)
+	if err != nil {
+		s.counts.refused.Add(1)
+		fail(w, openai.Chat, wire.Denial{Status: http.StatusUnauthorized, Code: "unauthorized", Text: err.Error() + " [" + CodeCaller + "]"})
+		return
+	}
+	as := openai.Chat
+	if r.Header.Get("Anthropic-Version") != "" {
+		as = Wires[2]
+	}
+	u := s.upstream(as, "")
+	if u == nil && len(s.cfg.Upstreams) > 0 {
+		u = &s.cfg.Upstreams[0]
+	}
+	if u == nil {
+		fail(w, as, wire.Denial{Status: http.StatusNotFound, Code: "no_route", Text: "no upstream is configured [" + CodeNoRoute + "]"})
+		return
+	}
+	resp, err := s.ask(r.Context(), u, "/v1/models", forwardHeaders(r.Header, u, who.virtual), nil)
+	if err != nil {
+		fail(w, as, upstreamFailed(err))
+		return
+	}
+	defer resp.Body.Close()
+	b, err := limited(resp.Body, 4<<20)
+	if err != nil || resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		fail(w, as, wire.Denial{Status: http.StatusBadGateway, Code: "upstream_failed", Text: "the upstream gives no list of models [" + CodeUpstream + "]"})
+		return
+	}
+	passHeaders(w.Header(), resp.Header)
+	w.WriteHeader(resp.StatusCode)
+	w.Write(b)
+}

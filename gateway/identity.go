@@ -21,7 +21,8 @@ const (
 	HeaderAgent   = "X-Proviso-Agent"   // the agent, and behind it those that handed the work to it, separated by commas
 	HeaderUser    = "X-Proviso-User"    // the user that the agent works for; counts from keys that may say so
 	HeaderTags    = "X-Proviso-Tags"
-	HeaderKey     = "X-Proviso-Key" // a virtual key, where Authorization carries the upstream's own
+	HeaderOverlay = "X-Proviso-Overlay" // names of overlays to attach to the session, separated by commas
+	HeaderKey     = "X-Proviso-Key"     // a virtual key, where Authorization carries the upstream's own
 )
 
 // Identity is how a server finds out whose request it is, and which session.
@@ -88,6 +89,7 @@ type identity struct {
 	// resolved is false where no source names a session: what the past decides is then denied.
 	resolved bool
 	handle   string // what the caller sends to go on
+	overlays []string
 }
 
 // refusedCaller tells why a caller is not let in.
@@ -271,7 +273,7 @@ func (s *Server) identify(r *http.Request, keys []Key) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	who := identity{caller: c}
+	who := identity{caller: c, overlays: commaList(r.Header.Get(HeaderOverlay))}
 	for _, src := range s.sources {
 		id, err := src.find(s, r, &c)
 		if err != nil {

@@ -1,6 +1,12 @@
 package gateway
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +27,9 @@ type counts struct {
 	added     map[string]*histogram
 	decisions map[[3]string]int64 // wire, point, outcome
 	retired   guard.Counts
-	live      []*generation
+	live      []*generation // of which guards may still be in use
+
+	journalFaults faultClock
 }
 
 // histogram counts durations in buckets that grow by the factor of 2.5 or so.
@@ -71,9 +79,164 @@ func (c *counts) decided(wire string, r *proviso.Record) {
 	c.decisions[[3]string{wire, r.Event.Point.String(), r.Decision.Outcome.String()}]++
 }
 
-// retire keeps the counts of the guards of a generation that no new request uses.
+// retire keeps the counts of the guards of a generation that no new request uses. Beyond a few generations the oldest is summed up; requests of it that are still on their way count no more.
 func (c *counts) retire(g *generation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.live = append(c.live, g)
+	if c.live = append(c.live, g); len(c.live) <= maxLive {
+		return
+	}
+	c.live[0].guards(func(x *guard.Guard) { addCounts(&c.retired, x.Counts()) })
+	c.live = append([]*generation(nil), c.live[1:]...)
+}
+
+const maxLive = 4
+
+// faultClock remembers when something failed last.
+type faultClock struct {
+	mu   sync.Mutex
+	seen int64
+	at   time.Time
+}
+
+// notice takes the number of failures so far.
+func (f *faultClock) notice(n int64, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n > f.seen {
+		f.seen, f.at = n, now
+	}
+}
+
+// failing reports whether something failed within the last ten seconds.
+func (f *faultClock) failing(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.at.IsZero() && now.Sub(f.at) < 10*time.Second
+}
+
+// guardCounts sums what all guards have counted, those of earlier generations included.
+func (s *Server) guardCounts() guard.Counts {
+	var sum guard.Counts
+	add := func(g *guard.Guard) { addCounts(&sum, g.Counts()) }
+	s.gen.Load().guards(add)
+	s.counts.mu.Lock()
+	live := s.counts.live
+	addCounts(&sum, s.counts.retired)
+	s.counts.mu.Unlock()
+	for _, g := range live {
+		g.guards(add)
+	}
+	s.counts.journalFaults.notice(sum.Journal, s.now())
+	return sum
+}
+
+func addCounts(to *guard.Counts, c guard.Counts) {
+	for _, f := range guardFields {
+		*f.of(to) += *f.of(&c)
+	}
+}
+
+// guardFields names what guards count, for metrics.
+var guardFields = []struct {
+	name, help string
+	of         func(*guard.Counts) *int64
+}{
+	{"decisions", "Events decided.", func(c *guard.Counts) *int64 { return &c.Decisions }},
+	{"denied", "Events not allowed, for whatever reason.", func(c *guard.Counts) *int64 { return &c.Denied }},
+	{"failed_open", "Events allowed because the pack opens a point on errors. Should stay 0.", func(c *guard.Counts) *int64 { return &c.FailedOpen }},
+	{"faults", "Faults named in decisions.", func(c *guard.Counts) *int64 { return &c.Errors }},
+	{"journal_failures", "Appends that failed. Should stay 0.", func(c *guard.Counts) *int64 { return &c.Journal }},
+	{"records_lost", "Records that will never be in the journal. Should stay 0.", func(c *guard.Counts) *int64 { return &c.Lost }},
+	{"conflicts", "Another guard appended to the session first.", func(c *guard.Counts) *int64 { return &c.Conflicts }},
+	{"folds", "Sessions folded from the journal.", func(c *guard.Counts) *int64 { return &c.Folds }},
+	{"judge_failures", "Rounds of questions that the judge failed or did not answer in time.", func(c *guard.Counts) *int64 { return &c.Judge }},
+	{"quotes_refused", "Answers of judges whose quotes do not exist.", func(c *guard.Counts) *int64 { return &c.Quotes }},
+	{"panics", "Panics of tools and judges. Should stay 0.", func(c *guard.Counts) *int64 { return &c.Panics }},
+	{"approvals_failed", "Escalated calls that could not be put on record for approval.", func(c *guard.Counts) *int64 { return &c.Approvals }},
+}
+
+// counters are what the door itself counts.
+func (c *counts) counters() []struct {
+	name, help string
+	v          int64
+} {
+	return []struct {
+		name, help string
+		v          int64
+	}{
+		{"requests_shed_total", "Requests told to come again.", c.shed.Load()},
+		{"callers_refused_total", "Callers that were not let in.", c.refused.Load()},
+		{"unrouted_total", "Requests for paths that are not served.", c.unrouted.Load()},
+		{"foreign_parts_total", "Requests and answers denied for a part that no rule sees.", c.foreign.Load()},
+		{"hosted_tools_refused_total", "Tools of providers that were taken out of requests.", c.hosted.Load()},
+		{"tools_hidden_total", "Tools taken out of requests because no call of them is ever allowed.", c.hidden.Load()},
+		{"calls_ran_undecided_total", "Calls that a provider had run before they were denied. Should stay 0.", c.ran.Load()},
+		{"sessions_unnamed_denials_total", "Calls denied because the past decides and the request names no session.", c.stateful.Load()},
+		{"repeated_denials_total", "Denials beyond the budget of identical ones.", c.repeated.Load()},
+		{"revisions_total", "Answers that went back to the model.", c.revisions.Load()},
+		{"upstream_errors_total", "Upstreams that failed.", c.upstreamErrors.Load()},
+		{"reloads_total", "Policies loaded.", c.reloads.Load()},
+		{"reloads_failed_total", "Policies that could not be loaded; what stood before went on.", c.reloadsFailed.Load()},
+		{"overlays_attached_total", "Overlays attached to sessions.", c.attached.Load()},
+		{"webhooks_total", "Requests for approval told to the webhook.", c.webhooks.Load()},
+		{"webhooks_failed_total", "Requests for approval that the webhook was not told.", c.webhooksFailed.Load()},
+	}
+}
+
+// metrics writes the text format of Prometheus (version 0.0.4).
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	guards := s.guardCounts()
+	var b bytes.Buffer
+	one := func(name, help, kind string) {
+		fmt.Fprintf(&b, "# HELP proviso_%s %s\n# TYPE proviso_%s %s\n", name, help, name, kind)
+	}
+	for _, f := range guardFields {
+		one("guard_"+f.name+"_total", f.help, "counter")
+		fmt.Fprintf(&b, "proviso_guard_%s_total %d\n", f.name, *f.of(&guards))
+	}
+	for _, c := range s.counts.counters() {
+		one(c.name, c.help, "counter")
+		fmt.Fprintf(&b, "proviso_%s %d\n", c.name, c.v)
+	}
+	one("requests_in_flight", "Requests being served.", "gauge")
+	fmt.Fprintf(&b, "proviso_requests_in_flight %d\n", s.counts.inFlight.Load())
+	g := s.gen.Load()
+	one("policy_info", "The active policy.", "gauge")
+	fmt.Fprintf(&b, "proviso_policy_info{digest=%q,generation=\"%d\"} 1\n", g.base.policy.Digest(), g.number)
+	c := &s.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one("requests_total", "Requests by wire and what came of them.", "counter")
+	for _, k := range slices.SortedFunc(maps.Keys(c.requests), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&b, "proviso_requests_total{wire=%q,outcome=%q} %d\n", k[0], k[1], c.requests[k])
+	}
+	one("decisions_total", "Decisions by wire, point and outcome.", "counter")
+	for _, k := range slices.SortedFunc(maps.Keys(c.decisions), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(&b, "proviso_decisions_total{wire=%q,point=%q,outcome=%q} %d\n", k[0], k[1], k[2], c.decisions[k])
+	}
+	for _, x := range []struct {
+		name, help string
+		m          map[string]*histogram
+	}{{"request_seconds", "How long requests took, the upstream included.", c.seconds}, {"added_seconds", "What this server added to requests.", c.added}} {
+		one(x.name, x.help, "histogram")
+		for _, k := range slices.Sorted(maps.Keys(x.m)) {
+			x.m[k].write(&b, "proviso_"+x.name, k)
+		}
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	w.Write(b.Bytes())
+}
+
+func (h *histogram) write(b *bytes.Buffer, name, wire string) {
+	sum := int64(0)
+	for i, n := range h.n {
+		sum += n
+		le := "+Inf"
+		if i < len(bounds) {
+			le = strconv.FormatFloat(bounds[i], 'g', -1, 64)
+		}
+		fmt.Fprintf(b, "%s_bucket{wire=%q,le=%q} %d\n", name, wire, le, sum)
+	}
+	fmt.Fprintf(b, "%s_sum{wire=%q} %g\n%s_count{wire=%q} %d\n", name, wire, h.sum, name, wire, h.all)
 }

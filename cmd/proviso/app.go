@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -22,6 +23,9 @@ type app struct {
 	quiet  bool
 	style  style // of stdout
 	talks  style // of stderr
+
+	patience atomic.Int64 // how long the command may go on after a signal, where that is longer than usual, in nanoseconds
+	drained  atomic.Bool  // the command ended in order after a signal
 }
 
 func newApp(in io.Reader, out, errs io.Writer, lookup func(string) (string, bool)) *app {
@@ -55,6 +59,7 @@ type commands struct {
 	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
 	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`
 
+	Serve   serveCmd   `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
 	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 
 	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`

@@ -34,12 +34,12 @@ func run() (code exit) {
 	a.ctx = ctx
 	go func() {
 		<-ctx.Done()
-		stop()                  // a second signal ends the process at once
-		time.Sleep(lastMoments) // what is blocked in a read does not see the context
+		stop()                                                         // a second signal ends the process at once
+		time.Sleep(max(lastMoments, time.Duration(a.patience.Load()))) // what is blocked in a read does not see the context
 		os.Exit(int(exitInterrupted))
 	}()
 	err := a.do(os.Args[1:])
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !a.drained.Load() {
 		return exitInterrupted
 	}
 	return a.report(err)

@@ -25,7 +25,7 @@ journal < journal/sqlite, journal/postgres;
 llm < llm/wire < llm/openai, llm/anthropic;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze < draft;
-guard, judge, llm/openai, llm/anthropic < gateway;   guard < mcpproxy;
+guard, judge, llm/openai, llm/anthropic < gateway;   gateway, journal/sqlite < gateway/settings;   guard < mcpproxy;
 guard, eval/scorer, llm/openai, llm/anthropic, internal/form < audit;
 llm < world;   guard, world, eval/scorer < rollout;
 rollout, judge, audit < eval < eval/report;
