@@ -148,7 +148,7 @@ func (a *app) printEval(rep *evalreport.Report, code exit) error {
 	if !ok {
 		return &problem{exit: exitInput, code: codeUsage, msg: "a run has no output format " + a.output, hint: hint}
 	}
-	if err := r.Render(a.stdout, rep); err != nil {
+	if err := r.Render(a.paintedBy(a.style.evalLines), rep); err != nil {
 		return unwritable("standard output", err)
 	}
 	if code != exitOK {
