@@ -14,17 +14,19 @@ type removal struct {
 	Yes    bool   `help:"Do it. Without this flag nothing is changed." env:"-"`
 }
 
-// open opens the journal, for writing where something is to be changed.
-func (c *removal) open() (*sqlite.Store, error) {
-	if !c.Yes {
-		return c.storeArg.open()
+// check refuses a removal that nobody could explain later.
+func (c *removal) check(a *app) error {
+	if c.Yes && c.Reason == "" {
+		return &problem{exit: exitInput, code: codeUsage, msg: "--reason is missing", hint: "say why; verify and every later reader sees it"}
 	}
-	if c.Reason == "" {
-		return nil, &problem{exit: exitInput, code: codeUsage, msg: "--reason is missing", hint: "say why; verify and every later reader sees it"}
-	}
-	if !isDatabase(c.Store) {
-		// Opening for writing would make a journal.
-		return c.storeArg.open()
+	return a.plainOnly()
+}
+
+// own opens the journal for writing where something is to be changed, which nobody else may do at that time.
+func (c *removal) own() (*sqlite.Store, error) {
+	// Opening what is not there for writing would make a journal.
+	if !c.Yes || !isDatabase(c.Store) {
+		return c.open()
 	}
 	s, err := sqlite.Open(c.Store, sqlite.Options{})
 	if err != nil {
@@ -72,12 +74,12 @@ type logRedactCmd struct {
 func (logRedactCmd) Help() string {
 	return `Takes what was said, called and answered out of records of a session, for good. Who did what when, the decisions, the facts, and the arguments by which the policy counts stay, so that the session can go on and the journal still verifies; an act in the journal says what was taken out and why.
 
-Without --yes it only says how many records have something to take out. The journal must not be written by another process at that time. The exit code is 1 where there is nothing to take out.`
+Without --yes it only says how many records have something to take out. It may be done while the journal is being written. The exit code is 1 where there is nothing to take out.`
 }
 
 // Run redacts.
 func (c *logRedactCmd) Run(a *app) error {
-	if err := a.plainOnly(); err != nil {
+	if err := c.check(a); err != nil {
 		return err
 	}
 	s, err := c.open()
@@ -114,14 +116,14 @@ Without --yes it only lists what it would delete. The journal must not be writte
 
 // Run forgets.
 func (c *logForgetCmd) Run(a *app) error {
-	if err := a.plainOnly(); err != nil {
+	if err := c.check(a); err != nil {
 		return err
 	}
 	before, err := moment("--before", c.Before, a.now())
 	if err != nil {
 		return err
 	}
-	s, err := c.open()
+	s, err := c.own()
 	if err != nil {
 		return err
 	}

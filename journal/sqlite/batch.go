@@ -323,7 +323,7 @@ func scanTip(row *sql.Row) (journal.Tip, error) {
 	return t, err
 }
 
-func tipOf(ctx context.Context, db *sql.DB, session string) (journal.Tip, error) {
+func tipOf(ctx context.Context, db querier, session string) (journal.Tip, error) {
 	return scanTip(db.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1", session))
 }
 

@@ -13,18 +13,25 @@ import (
 	"github.com/proviso-dev/proviso/journal"
 )
 
-// act appends an act to the chain of acts, inside the transaction of a task.
-func (w *writer) act(ctx context.Context, a journal.Act) (uint64, error) {
-	tip, err := actsTip(ctx, w.conn)
+// act appends an act to the chain of acts, inside a transaction, and returns its number.
+func (s *Store) act(ctx context.Context, tx execer, a journal.Act) (uint64, error) {
+	tip, err := actsTip(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
-	a.Number, a.Prev, a.At = tip.Length+1, tip.Head, w.store.opt.Clock().UTC()
+	a.Number, a.Prev, a.At = tip.Length+1, tip.Head, s.opt.Clock().UTC()
 	sealed, err := a.Seal()
 	if err != nil {
 		return 0, err
 	}
-	return a.Number, w.exec(ctx, "INSERT INTO acts VALUES (?, ?, ?)", int64(a.Number), sealed.Hash[:], string(sealed.Text))
+	_, err = tx.ExecContext(ctx, "INSERT INTO acts VALUES (?, ?, ?)", int64(a.Number), sealed.Hash[:], string(sealed.Text))
+	return a.Number, err
+}
+
+// execer is a connection or a transaction that may write.
+type execer interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // querier is a connection or a pool of them.
@@ -79,33 +86,76 @@ func (s *Store) Bodies(ctx context.Context, session string, from, to uint64) (n 
 
 // Redact takes the bodies of the records from to to of a session out of the store, and its snapshots, which hold the same texts; 0 for to means the last record. It returns how many bodies were there.
 // The hashes stay as they are, and an act says what was taken out and why. SQLite overwrites what is deleted; copies of the file are not reached.
+// It may be called on a store that was opened for reading, beside whoever writes: no tip of a chain changes by it.
 func (s *Store) Redact(ctx context.Context, session string, from, to uint64, reason string) (n int64, err error) {
-	err = s.do(ctx, "redact", func(ctx context.Context, w *writer) error {
-		tip, err := scanTip(w.last.QueryRowContext(ctx, session))
-		if err != nil {
-			return err
-		}
-		from, to := max(from, 1), to
-		if to == 0 || to > tip.Length {
-			to = tip.Length
-		}
-		res, err := w.conn.ExecContext(ctx, "UPDATE records SET body = NULL WHERE session = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL", session, int64(from), int64(to))
-		if err != nil {
-			return err
-		}
-		if n, err = res.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		if err := w.exec(ctx, "DELETE FROM snapshots WHERE session = ?", session); err != nil {
-			return err
-		}
-		_, err = w.act(ctx, journal.Act{Kind: journal.Redacted, Session: session, From: from, To: to, Reason: reason})
+	if s.write == nil {
+		return s.redactBeside(ctx, session, from, to, reason)
+	}
+	err = s.do(ctx, "redact", func(ctx context.Context, w *writer) (err error) {
+		n, err = s.redact(ctx, w.conn, session, from, to, reason)
 		return err
 	})
 	if err == nil && n > 0 {
 		err = s.tidy(ctx)
 	}
 	return n, err
+}
+
+// redact is Redact inside a transaction.
+func (s *Store) redact(ctx context.Context, tx execer, session string, from, to uint64, reason string) (n int64, err error) {
+	tip, err := tipOf(ctx, tx, session)
+	if err != nil {
+		return 0, err
+	}
+	from = max(from, 1)
+	if to == 0 || to > tip.Length {
+		to = tip.Length
+	}
+	res, err := tx.ExecContext(ctx, "UPDATE records SET body = NULL WHERE session = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL", session, int64(from), int64(to))
+	if err != nil {
+		return 0, err
+	}
+	if n, err = res.RowsAffected(); err != nil || n == 0 {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM snapshots WHERE session = ?", session); err != nil {
+		return 0, err
+	}
+	_, err = s.act(ctx, tx, journal.Act{Kind: journal.Redacted, Session: session, From: from, To: to, Reason: reason})
+	return n, err
+}
+
+// redactBeside is Redact on a connection of its own.
+func (s *Store) redactBeside(ctx context.Context, session string, from, to uint64, reason string) (int64, error) {
+	if s.closed() {
+		return 0, journal.ErrClosed
+	}
+	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
+	if err != nil {
+		return 0, failure("redact", err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, failure("redact", err)
+	}
+	defer tx.Rollback()
+	n, err := s.redact(ctx, tx, session, from, to, reason)
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return 0, failure("redact", err)
+	}
+	// Also where nothing was left to take out: the last time somebody may have been reading.
+	var waits, a, b int
+	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&waits, &a, &b); err != nil {
+		return n, failure("redact", err)
+	}
+	if waits != 0 {
+		return n, &Error{Code: CodeBusy, Op: "redact", Msg: "the words are out of the file, but its write-ahead log may still hold them", Hint: "say it again when fewer programs use the journal"}
+	}
+	return n, nil
 }
 
 // tidy moves the write-ahead log into the file and empties it, so that nothing deleted is left there.
@@ -186,7 +236,7 @@ func (s *Store) forget(ctx context.Context, id, reason string, still func() (boo
 		}
 		delete(w.tips, id)
 		gone = true
-		_, err = w.act(ctx, journal.Act{Kind: journal.Forgotten, Session: id, To: tip.Length, Head: tip.Head, Reason: reason})
+		_, err = s.act(ctx, w.conn, journal.Act{Kind: journal.Forgotten, Session: id, To: tip.Length, Head: tip.Head, Reason: reason})
 		return err
 	})
 	if err != nil || !gone {
@@ -229,7 +279,7 @@ func (s *Store) PutSnapshot(ctx context.Context, session string, seq uint64, pol
 		if err := w.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM records WHERE session = ? AND body IS NULL)", session).Scan(&redacted); err != nil || redacted {
 			return err
 		}
-		n, err := w.act(ctx, journal.Act{Kind: journal.Snapshot, Session: session, To: seq, Head: journal.HashOf(state), Reason: policy})
+		n, err := s.act(ctx, w.conn, journal.Act{Kind: journal.Snapshot, Session: session, To: seq, Head: journal.HashOf(state), Reason: policy})
 		if err != nil {
 			return err
 		}

@@ -246,3 +246,60 @@ func TestForgetSession(t *testing.T) {
 		t.Errorf("expired: %v", ids)
 	}
 }
+
+// Words are taken out while another process writes; the sessions go on, and nothing of the words is left.
+func TestRedactBesideAWriter(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "j.db")
+	s := open(t, path)
+	add(t, s, said("a", 1, secret), said("a", 2, secret), said("b", 1, "hello"))
+	if err := s.PutSnapshot(ctx, "a", 2, "d", []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	beside, err := sqlite.Open(path, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close()
+	stop, done := make(chan bool), make(chan error)
+	go func() {
+		for seq := uint64(2); ; seq++ {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if err := s.Append(ctx, said("b", seq, "and so on")); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for i, want := range []int64{1, 1, 0} {
+		to := uint64(i) + 1
+		var busy *sqlite.Error
+		if n, err := beside.Redact(ctx, "a", 0, to, "asked by the customer"); n != want || err != nil && (!errors.As(err, &busy) || busy.Code != sqlite.CodeBusy) {
+			t.Errorf("redaction %d: %d bodies, %v", i, n, err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, said("a", 3, "again"))
+	if _, err := beside.Redact(ctx, "a", 0, 2, ""); err != nil {
+		t.Fatal(err)
+	}
+	if rep := wantSound(t, s); rep.Redacted != 2 {
+		t.Errorf("%+v", rep)
+	}
+	if _, _, ok, err := s.Snapshot(ctx, "a", "d", 0); ok || err != nil {
+		t.Errorf("a snapshot with the words is there: %v", err)
+	}
+	for _, name := range []string{"j.db", "j.db-wal"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || strings.Contains(string(b), secret) {
+			t.Errorf("%s still holds the words: %v", name, err)
+		}
+	}
+}
