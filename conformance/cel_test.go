@@ -18,7 +18,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/parser"
 	"cel.dev/expr"
 	_ "cel.dev/expr/conformance/proto2" // the messages that tests of protobuf name, so that their files can be read
 	_ "cel.dev/expr/conformance/proto3"
@@ -53,6 +57,9 @@ type celCase struct {
 	test *celtest.SimpleTest
 	args map[string]any
 	lets map[string]string
+
+	literals, schema map[string]any // literals that became arguments, and their schemas
+	lifts            *tally         // counts the tests that were asked with their literals as arguments; nil where none are
 }
 
 // celLeftOut says why a test of a file that is run cannot be asked of a condition; empty where it can.
@@ -237,6 +244,8 @@ func (c *celCase) variables() (schema map[string]any) {
 		}
 		schema[path[0]], c.args[path[0]], c.lets[path[0]] = typ, j, "args."+path[0]
 	}
+	maps.Copy(schema, c.schema)
+	maps.Copy(c.args, c.literals)
 	return schema
 }
 
@@ -323,9 +332,70 @@ func (c *celCase) run(t testing.TB) string {
 		if fired, failed := c.decide(t, p); fired != "r1 r3" || failed != "" {
 			return fmt.Sprintf("%s: fired %q, want \"r1 r3\", errors %q", form, fired, failed)
 		}
-		return ""
+		if c.lifts == nil {
+			return ""
+		}
+		return c.runLifted(t, form)
 	}
 	return why
+}
+
+// celPlain reads expressions without expanding macros, so that they can be written again.
+var celPlain, celPlainErr = parser.NewParser(parser.EnableOptionalSyntax(true), parser.EnableIdentEscapeSyntax(true))
+
+// lift puts arguments of the call in the place of literals that JSON has, since constants are computed when a pack is compiled and closures read arguments.
+// ok is false where the expression has none, and where it cannot be written again because it has names in backticks.
+func lift(t testing.TB, text string) (lifted string, args, schema map[string]any, ok bool) {
+	must(t, celPlainErr)
+	if strings.Contains(text, "`") {
+		return "", nil, nil, false
+	}
+	tree, errs := celPlain.Parse(common.NewTextSource(text))
+	if len(errs.GetErrors()) > 0 {
+		t.Fatalf("%s: %v", text, errs.GetErrors())
+	}
+	args, schema = map[string]any{}, map[string]any{}
+	kept := map[int64]bool{} // the names of fields behind .?
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.OptSelect {
+			kept[e.AsCall().Args()[1].ID()] = true
+		}
+		if e.Kind() != ast.LiteralKind || kept[e.ID()] {
+			return
+		}
+		kinds := map[string]string{"bool": "boolean", "int": "integer", "double": "number", "string": "string"}
+		kind, has := kinds[e.AsLiteral().Type().TypeName()]
+		if f, isDouble := e.AsLiteral().Value().(float64); !has || isDouble && math.Abs(f) >= 1<<53 { // JSON's whole numbers are exact with us, or refused
+			return
+		}
+		name := "lifted" + strconv.Itoa(len(args))
+		args[name], schema[name] = e.AsLiteral().Value(), map[string]any{"type": kind}
+		f := ast.NewExprFactory()
+		e.SetKindCase(f.NewSelect(e.ID(), f.NewIdent(e.ID(), "args"), name))
+	}))
+	lifted, err := parser.Unparse(tree.Expr(), tree.SourceInfo())
+	must(t, err)
+	return lifted, args, schema, len(args) > 0
+}
+
+// runLifted asks the same of the condition with its literals as arguments.
+func (c *celCase) runLifted(t testing.TB, form string) string {
+	lifted, args, schema, ok := lift(t, form)
+	if !ok {
+		return ""
+	}
+	d := &celCase{name: c.name, test: c.test, literals: args, schema: schema}
+	p, ds := d.compile(t, lifted, "!("+lifted+")", asCEL(lifted), asCEL("!("+lifted+")"))
+	if mixed := firstError(ds); strings.HasPrefix(mixed, "PV103 found no matching overload") && strings.Contains(mixed, "int") && strings.Contains(mixed, "double") {
+		return "" // an integer literal beside a number is meant as a number; an argument is not
+	} else if mixed != "" {
+		return "lifted: does not compile: " + mixed + "\n\t" + lifted
+	}
+	c.lifts.add(true)
+	if fired, failed := d.decide(t, p); fired != "r1 r3" || failed != "" {
+		return fmt.Sprintf("lifted: %s: fired %q, want \"r1 r3\", errors %q", lifted, fired, failed)
+	}
+	return ""
 }
 
 // runError wants an error: the pack is refused, or the rule fires because its condition could not be evaluated.
@@ -403,9 +473,10 @@ func celFiles(t *testing.T) map[string]*celtest.SimpleTestFile {
 	}
 }
 
-// Every test of the suite that a condition over JSON can express gives its value, its error or its type, whether our connectives and closures evaluate it or CEL does.
+// Every test of the suite that a condition over JSON can express gives its value, its error or its type, whether our connectives and closures evaluate it or CEL does,
+// and whether its literals are constants or arguments of the call, of every fourth test, or with -long of all.
 func TestCEL(t *testing.T) {
-	var all tally
+	var all, lifted tally
 	left := map[string]int{}
 	files := celFiles(t)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -419,6 +490,9 @@ func TestCEL(t *testing.T) {
 						why = celLeftOut(test)
 					}
 					c := &celCase{name: name + "/" + s.GetName() + "/" + test.GetName(), test: test}
+					if *long || here.n%4 == 0 {
+						c.lifts = &lifted
+					}
 					if why != "" {
 						left[why]++
 						if !out {
@@ -453,6 +527,7 @@ func TestCEL(t *testing.T) {
 	for _, why := range slices.Sorted(maps.Keys(left)) {
 		t.Logf("left out: %d tests: %s", left[why], why)
 	}
+	t.Logf("%d tests were asked with their literals as arguments, too", lifted.n)
 	exactly("cel.simple", all)
 }
 
