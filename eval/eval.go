@@ -177,19 +177,13 @@ func Play(ctx context.Context, s *Suite, cfg Config) (*Run, error) {
 	}
 	p := &player{suite: s, cfg: cfg, done: make([]*line, len(s.Cases))}
 	if cfg.File != "" {
-		if p.file, err = openFile(cfg.File, head, p.done); err != nil {
+		if p.file, err = openFile(cfg.File, s, head, p.done); err != nil {
 			return nil, err
 		}
 		defer p.file.close()
 	}
 	p.play(ctx)
-	run := &Run{Head: head}
-	for _, l := range p.done {
-		if l != nil {
-			run.Results = append(run.Results, l.Result)
-			run.Took = append(run.Took, l.Took)
-		}
-	}
+	run := runOf(head, p.done)
 	if p.err == nil && p.file != nil && run.Complete() {
 		p.err = p.file.end(run)
 	}

@@ -209,6 +209,9 @@ func TestFileErrors(t *testing.T) {
 		{"a line changed", lines[0] + strings.Replace(lines[1], "{", "[", 1) + lines[2], sums(4), "line 2: ", true},
 		{"a line twice", lines[0] + lines[1] + lines[1], sums(4), "line 3: case 0 was finished before", true},
 		{"a case too many", lines[0] + strings.Replace(lines[1], `"case":0`, `"case":4`, 1), sums(4), "line 2: case 4 of 4", true},
+		{"another case's line", lines[0] + strings.Replace(lines[1], `"id":"case 0"`, `"id":"case 1"`, 1), sums(4), `case 0 is "case 1", and "case 0" in the suite`, true},
+		{"a result changed", strings.Replace(good, `"status":"fail"`, `"status":"pass"`, 1), sums(4), "the results are not those that the run ended with", true},
+		{"a result made an error", strings.Replace(good, `"status":"pass"`, `"status":"error"`, 1), sums(4), "the results are not those that the run ended with", true},
 		{"something behind the end", good + lines[1], sums(4), "line 7: follows the end of the run", true},
 	} {
 		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
@@ -279,7 +282,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &player{suite: s, done: make([]*line, len(s.Cases)), cfg: Config{Workers: 3}}
-		if p.file, err = openFile(name, head, p.done); err != nil {
+		if p.file, err = openFile(name, s, head, p.done); err != nil {
 			t.Fatal(err)
 		}
 		p.file.file = &small{p.file.file.(*os.File), room}

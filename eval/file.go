@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/proviso-dev/proviso"
@@ -77,17 +78,19 @@ func ReadRun(name string) (*Run, error) {
 	if err != nil {
 		return nil, fileError(name, err)
 	}
-	run := &Run{Head: f.head}
-	for _, l := range f.lines {
+	return runOf(f.head, f.lines), nil
+}
+
+// runOf is the run of the cases that are finished.
+func runOf(head Head, lines []*line) *Run {
+	run := &Run{Head: head}
+	for _, l := range lines {
 		if l != nil {
 			run.Results = append(run.Results, l.Result)
 			run.Took = append(run.Took, l.Took)
 		}
 	}
-	if f.end != "" && f.end != run.Digest() {
-		return nil, &FileError{Name: name, Damaged: true, Err: errors.New("the results are not those that the run ended with")}
-	}
-	return run, nil
+	return run
 }
 
 // because is the reason of a file system error without the path, which FileError names.
@@ -146,6 +149,9 @@ func parseFile(b []byte) (*parsed, error) {
 			return nil, damage{fmt.Errorf("line %d: %w", n, err)}
 		}
 	}
+	if f.end != "" && f.end != runOf(f.head, f.lines).Digest() {
+		return nil, damage{errors.New("the results are not those that the run ended with")}
+	}
 	return f, nil
 }
 
@@ -194,8 +200,8 @@ type appendFile interface {
 	Sync() error
 }
 
-// openFile opens the file of a run that goes on, or begins it, and puts the finished cases into done.
-func openFile(name string, head Head, done []*line) (*runFile, error) {
+// openFile opens the file of a run of the suite that goes on, or begins it, and puts the finished cases into done.
+func openFile(name string, s *Suite, head Head, done []*line) (*runFile, error) {
 	old, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &FileError{Name: name, Err: because(err)}
@@ -207,6 +213,9 @@ func openFile(name string, head Head, done []*line) (*runFile, error) {
 	if f.whole > 0 {
 		if f.head != head {
 			return nil, &FileError{Name: name, Err: errors.New(differs(f.head, head))}
+		}
+		if err := f.belongs(s); err != nil {
+			return nil, fileError(name, err)
 		}
 		copy(done, f.lines)
 	}
@@ -224,6 +233,16 @@ func openFile(name string, head Head, done []*line) (*runFile, error) {
 		return nil, &FileError{Name: name, Err: because(err)}
 	}
 	return r, nil
+}
+
+// belongs reports damage where a finished case is not the suite's case of that number.
+func (f *parsed) belongs(s *Suite) error {
+	for i, l := range f.lines {
+		if l != nil && (l.Result.ID != s.Cases[i].ID || !slices.Equal(l.Result.Want, s.Cases[i].Want)) {
+			return damage{fmt.Errorf("case %d is %q, and %q in the suite", i, l.Result.ID, s.Cases[i].ID)}
+		}
+	}
+	return nil
 }
 
 // differs says what another run is about.
