@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 )
 
@@ -120,6 +122,67 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	if st := s.Stats(); st.Lost != 0 {
 		t.Errorf("%+v", st)
+	}
+	wantSound(t, s)
+}
+
+// A guard on a full disk lets nothing through that has to be on record first, and forgets nothing that it let through or refused.
+func TestGuardOnAFullDisk(t *testing.T) {
+	d := mounted(t, 1024)
+	s := open(t, filepath.Join(d.dir, "j.db"))
+	g := &guard.Guard{Policy: shopPolicy(t), Journal: s}
+	released := 0
+	do := func(tool, args string) (guard.Effect, error) {
+		call := proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{Tool: tool, Args: proviso.JSON(args)}}
+		return g.Do(ctx, call, func(_ context.Context, ev proviso.Event) (proviso.ToolResult, error) {
+			if tool == "refund" {
+				released++
+			}
+			return proviso.ToolResult{Content: proviso.JSON(`{"id":"R1","total":50}`)}, nil
+		})
+	}
+	refund := `{"id":"R1","amount":1,"note":"` + strings.Repeat("x", 2000) + `"}`
+	done, denied := 0, ""
+	for range 1000 {
+		if _, err := do("get_order", `{"id":"R1"}`); err != nil {
+			t.Fatal(err)
+		}
+		e, err := do("refund", refund)
+		if err == nil {
+			done++
+			continue
+		}
+		if code := e.Record.Decision.Errors[0].Code; code != guard.CodeJournal {
+			t.Fatalf("%s: %v", code, err)
+		}
+		denied = err.Error()
+		break
+	}
+	const want = "deny: the call could not be written down before its effect: journal: append: the disk is full; make room; what waits is written then [PV546]"
+	if done == 0 || released != done || denied != want {
+		t.Fatalf("%d calls were allowed and %d ran, then\n%s\nwant\n%s", done, released, denied, want)
+	}
+	if _, err := do("get_order", `{"id":"R1"}`); err != nil {
+		t.Errorf("a call that only reads: %v", err)
+	}
+	d.remount(0, "size=8m")
+	if _, err := do("refund", refund); err != nil {
+		t.Fatal(err)
+	}
+	if c := g.Counts(); c.Lost != 0 || c.Journal == 0 || s.Stats().Lost != 0 {
+		t.Errorf("%+v %+v", c, s.Stats())
+	}
+	phases := map[proviso.Phase]int{}
+	for r, err := range s.Read(ctx, "s", 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, ok := r.Event.Body.(*proviso.ToolCall); ok && b.Tool == "refund" {
+			phases[r.Phase]++
+		}
+	}
+	if phases[proviso.Released] != done+1 || phases[proviso.Denied] != 1 {
+		t.Errorf("on record are %v, want %d released and 1 denied", phases, done+1)
 	}
 	wantSound(t, s)
 }
