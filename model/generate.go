@@ -133,9 +133,9 @@ func (g *Generator) Grammar(text string) (*grammar.Bound, error) {
 	return g.bind("grammar "+text, func() (*grammar.Grammar, error) { return grammar.Parse(text) })
 }
 
-// Around is Schema with texts before and after the JSON.
-func (g *Generator) Around(before string, schema []byte, after string) (*grammar.Bound, error) {
-	return g.bind("around "+before+"\x00"+string(schema)+"\x00"+after, func() (*grammar.Grammar, error) { return grammar.Around(before, schema, after) })
+// OneOf returns what may be written to be one of several texts with JSON of a schema inside, such as calls of tools.
+func (g *Generator) OneOf(list []grammar.Framed) (*grammar.Bound, error) {
+	return g.bind(fmt.Sprintf("one of %q", list), func() (*grammar.Grammar, error) { return grammar.OneOf(list) })
 }
 
 func (g *Generator) bind(key string, make func() (*grammar.Grammar, error)) (*grammar.Bound, error) {

@@ -111,6 +111,7 @@ type Family struct {
 	digests []string // SHA-256 of template texts without line breaks at the end
 	render  func(p *Prompt, messages []Message, o Options) error
 	parse   func(answer string) Answer
+	settled func(answer string) int
 }
 
 // Frame is how a family writes a call: Before, the tool's name, Between, its arguments as a JSON object, After. Alone says that a call is the whole answer.
@@ -150,6 +151,14 @@ func (f *Family) Parse(answer string) Answer {
 		return Answer{Text: answer}
 	}
 	return f.parse(answer)
+}
+
+// Settled returns how many bytes at the beginning of an answer that is not finished are text of it, whatever follows; what is behind may become a call or belong to a thought. It is for showing an answer while it is written.
+func (f *Family) Settled(answer string) int {
+	if f.settled == nil {
+		return len(answer)
+	}
+	return f.settled(answer)
 }
 
 // Recognize returns the family of a checkpoint's Jinja template. The error is a proviso.Diagnostic with CodeUnknown.

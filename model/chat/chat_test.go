@@ -221,7 +221,7 @@ func TestParse(t *testing.T) {
 		{ChatML, "<tool_call>{\"name\":\"a\",\"name\":\"b\"}</tool_call>", Answer{Text: "<tool_call>{\"name\":\"a\",\"name\":\"b\"}</tool_call>"}},
 		{ChatML, "x <tool_call>junk</tool_call> y <tool_call>{\"name\":\"b\"}</tool_call>", Answer{Text: "x <tool_call>junk</tool_call> y", Calls: []Call{call("b", `{}`)}}},
 		{Qwen3, "<think>\nhm\n</think>\n\n<tool_call>{\"name\":\"b\"}</tool_call>", Answer{Reasoning: "hm", Calls: []Call{call("b", `{}`)}}},
-		{Qwen3, "hm\n</think>\n\nyes", Answer{Reasoning: "hm", Text: "yes"}},
+		{Qwen3, "hm\n</think>\n\nyes", Answer{Text: "hm\n</think>\n\nyes"}},
 		{Qwen3, "<think>\nno end", Answer{Reasoning: "no end"}},
 		{Qwen3, "plain", Answer{Text: "plain"}},
 		{Llama32, `{"name": "get", "parameters": {"id": "R1"}}`, Answer{Calls: []Call{call("get", `{"id":"R1"}`)}}},
@@ -231,6 +231,32 @@ func TestParse(t *testing.T) {
 		if got := c.f.Parse(c.answer); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %q is %+v, want %+v", c.f.Name, c.answer, got, c.want)
 		}
+	}
+}
+
+// What is shown of an answer while it is written is the beginning of its text in the end.
+func TestSettled(t *testing.T) {
+	pieces := []string{"One", " moment", ".\n", "<tool", "_call>", "{\"name\": \"a\", \"arguments\": {}}", "</tool_call>", "<think>", "hm\n", "</think>", "\n\n", "<", "{\"name\": \"a\", \"parameters\": {}}", "<|python_tag|>", " ", "x"}
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 8).Draw(t, "pieces"), "")
+		for _, f := range Families {
+			want := f.Parse(text)
+			shown := 0
+			for n := range len(text) + 1 {
+				if k := f.Settled(text[:n]); k > shown {
+					shown = k
+				}
+			}
+			if got := text[:shown]; !strings.HasPrefix(want.Text, got) && strings.TrimSpace(got) == got {
+				t.Fatalf("%s: of %q, %q was shown, and the text is %q", f.Name, text, got, want.Text)
+			}
+		}
+	})
+	if n := ChatML.Settled("Well <tool"); n != len("Well") {
+		t.Errorf("%d bytes are settled", n)
+	}
+	if n := Qwen3.Settled("<thi"); n != 0 {
+		t.Errorf("of a thought, %d bytes are settled", n)
 	}
 }
 

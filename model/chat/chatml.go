@@ -32,6 +32,7 @@ var ChatML = &Family{
 	Frame:    callFrame,
 	render:   renderChatML,
 	parse:    parseCalls,
+	settled:  settledCalls,
 }
 
 func renderChatML(p *Prompt, messages []Message, o Options) error {
@@ -154,12 +155,12 @@ func decodeCall(s, key string) (Call, bool) {
 
 // parseThinking takes off what a model thought before its answer. An answer that was cut off in thought is all thought.
 func parseThinking(answer string) Answer {
-	text, reasoning := splitThinking(answer)
-	if thought, ok := strings.CutPrefix(strings.TrimSpace(text), thinkStart); ok && reasoning == "" {
-		text, reasoning = "", thought
+	if !strings.HasPrefix(strings.TrimSpace(answer), thinkStart) {
+		return parseCalls(answer)
 	}
-	a := parseCalls(text)
-	a.Reasoning = strings.Trim(reasoning, "\n")
+	thought, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(answer), thinkStart), thinkEnd)
+	a := parseCalls(strings.TrimLeft(rest, "\n"))
+	a.Reasoning = strings.Trim(thought, "\n")
 	return a
 }
 
@@ -167,3 +168,28 @@ const (
 	thinkStart = "<think>"
 	thinkEnd   = "</think>"
 )
+
+// settledCalls is what stands before a call, or before what may become one, without the spaces there.
+func settledCalls(answer string) int {
+	n := len(answer)
+	if i := strings.Index(answer, callStart); i >= 0 {
+		n = i
+	} else {
+		for k := min(len(callStart)-1, len(answer)); k > 0; k-- {
+			if strings.HasSuffix(answer, callStart[:k]) {
+				n -= k
+				break
+			}
+		}
+	}
+	return len(strings.TrimRight(answer[:n], " \n\t\r"))
+}
+
+// settledThinking is nothing where the answer begins with a thought, or may.
+func settledThinking(answer string) int {
+	begin := strings.TrimSpace(answer)
+	if strings.HasPrefix(begin, thinkStart) || strings.HasPrefix(thinkStart, begin) {
+		return 0
+	}
+	return settledCalls(answer)
+}

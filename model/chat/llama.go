@@ -43,6 +43,7 @@ var Llama31 = &Family{
 	digests: []string{"93c0e9aa3629bbd77e68dbc0f5621f6e6b23aa8d74b932595cdb8d64684526d7"},
 	render:  renderLlama31,
 	parse:   parseLlama,
+	settled: settledLlama,
 }
 
 // Llama32 is the form of Llama 3.2. It differs from that of 3.1 in tools that are built into the model, which are not offered here, and in its template naming the day on which it runs.
@@ -54,6 +55,7 @@ var Llama32 = &Family{
 	digests: []string{"d82792f95932f1c9cef5c4bd992f171225e3bf8c7b609b4557c9e1ec96be819f"},
 	render:  renderLlama31,
 	parse:   parseLlama,
+	settled: settledLlama,
 }
 
 // llamaDate is what the templates say where nobody tells them the date.
@@ -152,4 +154,13 @@ func parseLlama(answer string) Answer {
 		return Answer{Calls: []Call{c}}
 	}
 	return Answer{Text: answer}
+}
+
+// settledLlama is nothing where an answer begins like a call, because a call is a whole answer.
+func settledLlama(answer string) int {
+	begin := strings.TrimSpace(answer)
+	if begin == "" || begin[0] == '{' || begin[0] == '<' {
+		return 0
+	}
+	return len(answer)
 }

@@ -32,6 +32,7 @@ var Qwen25 = &Family{
 	digests: []string{"55b2f4a26ac9ee719330a61a0c39d9e538b0e9322212f048326318cff4f8674a"},
 	render:  renderQwen25,
 	parse:   parseCalls,
+	settled: settledCalls,
 }
 
 // Qwen3 is the form of Qwen 3, which thinks before it answers.
@@ -44,8 +45,9 @@ var Qwen3 = &Family{
 		"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5", // as first released
 		"a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8", // with contents that may be no text
 	},
-	render: renderQwen3,
-	parse:  parseThinking,
+	render:  renderQwen3,
+	parse:   parseThinking,
+	settled: settledThinking,
 }
 
 // Qwen3Instruct is the form of the Qwen 3 models that do not think (2507).
@@ -57,6 +59,7 @@ var Qwen3Instruct = &Family{
 	digests: []string{"64f85b198065d0fba2a81f37e10ed68161ce2c19a754c7100e67e0ca2ee9c326"},
 	render:  renderQwen3Instruct,
 	parse:   parseCalls,
+	settled: settledCalls,
 }
 
 // What the templates of Qwen say around the tools.

@@ -72,13 +72,17 @@ func TestParse(t *testing.T) {
 	})
 }
 
-func TestAround(t *testing.T) {
-	g, err := Around("<call>", []byte(`{"type":"object","properties":{},"additionalProperties":false}`), "</call>")
+func TestOneOf(t *testing.T) {
+	ref := `{"type":"object","properties":{"x":{"$ref":"#/$defs/x"}},"required":["x"],"$defs":{"x":{"type":"%s"}}}`
+	g, err := OneOf([]Framed{{"<a>", []byte(fmt.Sprintf(ref, "integer")), "</a>"}, {"<b>", []byte(fmt.Sprintf(ref, "boolean")), "</b>"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := g.Bind(bytesVocab()); !allows(b, "<call>{}</call>") || allows(b, "{}") {
-		t.Error("the texts around a schema are not kept")
+	b := g.Bind(bytesVocab())
+	for text, want := range map[string]bool{`<a>{"x":1}</a>`: true, `<b>{"x":true}</b>`: true, `<a>{"x":true}</a>`: false, `<b>{"x":1}</b>`: false, `<a>{"x":1}</b>`: false, `{"x":1}`: false} {
+		if got := allows(b, text); got != want {
+			t.Errorf("%s: allowed is %v, want %v", text, got, want)
+		}
 	}
 }
 

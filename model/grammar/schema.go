@@ -14,38 +14,37 @@ import (
 
 // Schema makes a grammar of a JSON Schema (2020-12 and the drafts before, without remote references), given as JSON text. What it allows is valid, on one line, with properties in the order of the schema.
 // The error is a proviso.Diagnostic with CodeUnsupported that names the place and the keyword, or a *proviso.JSONError.
-func Schema(text []byte) (*Grammar, error) {
-	e, defs, err := schemaExpr(text)
-	if err != nil {
-		return nil, err
-	}
-	defs["#start"] = e
-	return compile(defs, "#start")
+func Schema(text []byte) (*Grammar, error) { return OneOf([]Framed{{Schema: text}}) }
+
+// Framed is a text before and a text after JSON of a schema: a call of a tool, say, whose arguments are of the schema.
+type Framed struct {
+	Before string
+	Schema []byte
+	After  string
 }
 
-// Around makes a grammar of a schema with texts before and after it: a call of a tool, say, whose arguments are of the schema.
-func Around(before string, text []byte, after string) (*Grammar, error) {
-	e, defs, err := schemaExpr(text)
-	if err != nil {
-		return nil, err
+// OneOf makes a grammar of several framed schemas, any one of which may be written. Errors are those of Schema.
+func OneOf(list []Framed) (*Grammar, error) {
+	c := &schemas{defs: jsonRules()}
+	start := altOf()
+	for i, f := range list {
+		if _, err := proviso.DecodeResultJSON(f.Schema); err != nil {
+			return nil, err
+		}
+		d := json.NewDecoder(bytes.NewReader(f.Schema))
+		d.UseNumber()
+		doc, err := ordered(d)
+		if err != nil {
+			return nil, refuse("schema: %v", err)
+		}
+		c.root, c.prefix = doc, fmt.Sprint(i)
+		start.kids = append(start.kids, seqOf(lit(f.Before), c.value(doc, "#"), lit(f.After)))
 	}
-	defs["#start"] = seqOf(lit(before), e, lit(after))
-	return compile(defs, "#start")
-}
-
-func schemaExpr(text []byte) (*expr, map[string]*expr, error) {
-	if _, err := proviso.DecodeResultJSON(text); err != nil {
-		return nil, nil, err
+	if c.err != nil {
+		return nil, c.err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	doc, err := ordered(d)
-	if err != nil {
-		return nil, nil, refuse("schema: %v", err)
-	}
-	c := &schemas{root: doc, defs: jsonRules()}
-	e := c.value(doc, "#")
-	return e, c.defs, c.err
+	c.defs["#start"] = start
+	return compile(c.defs, "#start")
 }
 
 // object is a JSON object that knows the order of its keys.
@@ -118,10 +117,11 @@ func compact(v any) string {
 
 // schemas turns schemas into expressions; the first thing that cannot be kept stays in err.
 type schemas struct {
-	root any
-	defs map[string]*expr
-	made int
-	err  error
+	root   any
+	prefix string // of the rules that references name, different for each root
+	defs   map[string]*expr
+	made   int
+	err    error
 }
 
 func (c *schemas) fail(at, format string, args ...any) *expr {
@@ -225,11 +225,12 @@ func (c *schemas) reference(v any, at string) *expr {
 	if !ok {
 		return c.fail(at, "the reference %.80q leads to nothing in the schema", ref)
 	}
-	if c.defs[ref] == nil {
-		c.defs[ref] = altOf() // the rule exists while it is made, because it may refer to itself
-		c.defs[ref] = c.value(target, ref)
+	rule := c.prefix + ref
+	if c.defs[rule] == nil {
+		c.defs[rule] = altOf() // the rule exists while it is made, because it may refer to itself
+		c.defs[rule] = c.value(target, ref)
 	}
-	return refTo(ref)
+	return refTo(rule)
 }
 
 // resolve follows a JSON pointer of the schema.
