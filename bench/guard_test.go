@@ -9,6 +9,7 @@ import (
 // The figures of the guard alone, and those of origins: go test -run 'GuardFigures|OriginFigures' -v.
 func TestGuardFigures(t *testing.T)  { printed(t, guardFigures) }
 func TestOriginFigures(t *testing.T) { printed(t, originFigures) }
+func TestMemoryFigures(t *testing.T) { printed(t, memoryFigures) }
 
 func printed(t *testing.T, measure func(context.Context) ([]figure, error)) {
 	if testing.Short() {

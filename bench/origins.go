@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing/fstest"
 	"time"
 
@@ -98,4 +99,48 @@ func originFigures(context.Context) ([]figure, error) {
 		out = append(out, figure{"origins." + mail + "_10_ns", median(few), Repetitions}, figure{"origins." + mail + "_10000_over_10", ratio(many, few), Repetitions})
 	}
 	return out, nil
+}
+
+// memoryFigures tells what a session of a hundred events keeps in memory, in bytes: the story's, and one that also follows where values come from.
+func memoryFigures(context.Context) ([]figure, error) {
+	const sessions, events = 200, 100
+	story, err := StoryPolicy()
+	if err != nil {
+		return nil, err
+	}
+	mail, err := compile(mailPack())
+	if err != nil {
+		return nil, err
+	}
+	plain, err := heldBy(sessions, func() (any, error) { return NewStory(story, events) })
+	if err != nil {
+		return nil, err
+	}
+	tracked, err := heldBy(sessions, func() (any, error) { return NewMailbox(mail, events) })
+	return []figure{
+		{"session.bytes_100_events", plain, sessions},
+		{"session.bytes_100_events_with_origins", tracked, sessions},
+	}, err
+}
+
+// heldBy is how much memory one of n things keeps, in bytes.
+func heldBy(n int, open func() (any, error)) (float64, error) {
+	all := make([]any, n)
+	before := heap()
+	for i := range all {
+		var err error
+		if all[i], err = open(); err != nil {
+			return 0, err
+		}
+	}
+	held := float64(heap()-before) / float64(n)
+	runtime.KeepAlive(all)
+	return held, nil
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
