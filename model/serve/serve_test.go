@@ -56,13 +56,39 @@ func post(t testing.TB, s *httptest.Server, body string) (status int, answer str
 
 var chance = regexp.MustCompile(`(chatcmpl-|call_)[a-z0-9]+`)
 
-// Each archive has a body, and what is answered: the status, then the JSON or the events. What chance makes is written as ID.
+var contents = regexp.MustCompile(`(?m)^data: \{"choices":\[\{"delta":\{"content":"(.+)"\},.*\n\n`)
+
+// joined puts the pieces of a text that follow each other in a stream together: how it is dealt depends on who is faster.
+func joined(events string) string {
+	var out strings.Builder
+	last := 0
+	text := ""
+	flush := func() {
+		if text != "" {
+			fmt.Fprintf(&out, "text: %s\n\n", text)
+		}
+		text = ""
+	}
+	for _, m := range contents.FindAllStringSubmatchIndex(events, -1) {
+		if m[0] > last {
+			flush()
+			out.WriteString(events[last:m[0]])
+		}
+		text += events[m[2]:m[3]]
+		last = m[1]
+	}
+	flush()
+	return out.String() + events[last:]
+}
+
+// Each archive has a body, and what is answered: the status, then the JSON or the events. What chance makes is written as ID, and the text of a stream as one.
 func TestWire(t *testing.T) {
 	s := open(t, chat.ChatML)
 	testkit.Archives(t, "testdata/wire/*.txtar", func(t *testing.T, a *testkit.Archive) {
 		body, _ := a.File("request")
 		status, answer := post(t, s, strings.Replace(string(body), "LONG", strings.Repeat("long ", 1000), 1))
 		answer = chance.ReplaceAllString(answer, "${1}ID")
+		answer = joined(answer)
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, []byte(answer), "", "  ") == nil {
 			answer = pretty.String()
