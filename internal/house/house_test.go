@@ -32,7 +32,7 @@ rollout, judge, audit < eval < eval/report;
 world, journal, judge, eval/scorer < dataset;
 proviso < model/tokenizer, model/safetensors, model/grammar, model/chat;
 llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model < model/serve;
-engine, model < engine/local;   engine < engine/tinker;
+engine, model < engine/local;   proviso, engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer < lsp;
 everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso
