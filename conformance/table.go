@@ -24,7 +24,7 @@ var Sections = []eval.Section{
 		{Name: "sopbench.denied_as_malformed", Share: true, Meaning: "forbidden calls that were denied for their arguments, which the decision names, before any rule was asked"},
 		{Name: "sopbench.run_agreement", Want: eval.AtLeast(0.99), Share: true, Meaning: "whole recorded runs: some call is stopped exactly where the suite forbids one"},
 		{Name: "sopbench.run_agreement_with_authors", Share: true, Meaning: "the same against the authors' own flag, which agrees with their replayed evaluator in 97.5 %"},
-		{Name: "sopbench.decisions_per_second", Want: eval.AtLeast(200_000), Rare: true, Meaning: "decisions a second on one core, of calls with conditions in sessions that have read the books: the view is made, the decision carries its reasons"},
+		{Name: "sopbench.decisions_per_second", Want: eval.AtLeast(200_000), Rare: true, Speed: true, Meaning: "decisions a second on one core, of calls with conditions in sessions that have read the books: the view is made, the decision carries its reasons"},
 		{Name: "sopbench.decisions_per_second_from_bytes", Rare: true, Meaning: "the same with arguments parsed and checked"},
 		{Name: "sopbench.decision_over_json", Rare: true, Meaning: "the time of a decision over that in which `encoding/json` parses the arguments, side by side"},
 	}},
@@ -91,10 +91,10 @@ var Sections = []eval.Section{
 	{Name: "speed", Title: "Speed", Doc: "What decisions cost, beside other engines in the same run; the workloads are those of docs/performance.md.", Figures: []eval.Wanted{
 		{Name: "decide.opa_over_proviso", Want: eval.AtLeast(20), Rare: true, Meaning: "the time of OPA with a prepared query over ours: 1,000 rules over 200 tools"},
 		{Name: "decide.proviso_over_cedar", Want: eval.AtMost(1.3), Rare: true, Meaning: "our time over that of cedar-go indexed by tool"},
-		{Name: "decide.proviso_ns", Want: eval.AtMost(2000), Rare: true, Meaning: "nanoseconds for a decision, its view included"},
+		{Name: "decide.proviso_ns", Want: eval.AtMost(2000), Rare: true, Speed: true, Meaning: "nanoseconds for a decision, its view included"},
 		{Name: "session.cost_10000_over_10", Want: eval.AtMost(1.3), Rare: true, Meaning: "a decision in a session of 10,000 events over one of 10"},
-		{Name: "audit.events_per_second", Want: eval.AtLeast(50_000), Rare: true, Meaning: "events audited a second on one core, from JSON lines"},
+		{Name: "audit.events_per_second", Want: eval.AtLeast(50_000), Rare: true, Speed: true, Meaning: "events audited a second on one core, from JSON lines"},
 		{Name: "binary.megabytes", Want: eval.AtMost(60), Rare: true, Meaning: "the program"},
-		{Name: "version.start_ms", Want: eval.AtMost(30), Rare: true, Meaning: "milliseconds until `proviso version` ends"},
+		{Name: "version.start_ms", Want: eval.AtMost(30), Rare: true, Speed: true, Meaning: "milliseconds until `proviso version` ends"},
 	}},
 }

@@ -118,6 +118,7 @@ type Wanted struct {
 	Want    Bound  `json:"want,omitzero"`
 	Share   bool   `json:"share,omitempty"` // it is the share of N cases, so that it has an interval
 	Rare    bool   `json:"rare,omitempty"`  // not every run measures it, so that it may be missing
+	Speed   bool   `json:"speed,omitempty"` // it depends on the machine and on what else runs there
 }
 
 // Mark says how a figure stands to what is wanted of it. The zero value is a figure that is missing.
@@ -130,11 +131,12 @@ const (
 	Met                 // it is as wanted
 	Told                // nothing is wanted of it
 	Absent              // it was not printed, and need not be
+	Slow                // it is not as wanted on this machine, at this time
 )
 
-var markNames = [...]string{"missing", "unmet", "met", "told", "absent"}
+var markNames = [...]string{"missing", "unmet", "met", "told", "absent", "slow"}
 
-// String returns "missing", "unmet", "met", "told" or "absent".
+// String returns "missing", "unmet", "met", "told", "absent" or "slow".
 func (m Mark) String() string { return markNames[m] }
 
 // MarshalText writes the name.
@@ -199,6 +201,8 @@ func rowOf(w Wanted, f Figure, ok bool) Row {
 		r.Mark = Told
 	case w.Want.Holds(f.Value) && f.N > 0:
 		r.Mark = Met
+	case w.Speed && f.N > 0:
+		r.Mark = Slow
 	default:
 		r.Mark = Unmet
 	}

@@ -31,8 +31,10 @@ func TestTabulate(t *testing.T) {
 		{Name: "s.gone", Want: AtLeast(1)},
 		{Name: "s.rare", Want: AtLeast(1), Rare: true},
 		{Name: "s.told"},
+		{Name: "s.fast", Want: AtLeast(100), Speed: true},
+		{Name: "s.slow", Want: AtLeast(100), Speed: true},
 	}}}
-	tables := Tabulate(sections, []Figure{{"other", 3, 1}, {"s.exact", 1, 50}, {"s.low", 0.98, 50}, {"s.high", 0.01, 50}, {"s.empty", 1, 0}, {"s.told", 0.5, 2}})
+	tables := Tabulate(sections, []Figure{{"other", 3, 1}, {"s.exact", 1, 50}, {"s.low", 0.98, 50}, {"s.high", 0.01, 50}, {"s.empty", 1, 0}, {"s.told", 0.5, 2}, {"s.fast", 100, 3}, {"s.slow", 99, 3}})
 	if len(tables) != 2 || len(tables[1].Rows) != 1 || tables[1].Rows[0].Name != "other" {
 		t.Fatalf("%+v", tables)
 	}
@@ -40,7 +42,7 @@ func TestTabulate(t *testing.T) {
 	for _, r := range tables[0].Rows {
 		marks = append(marks, strings.TrimPrefix(r.Name, "s.")+" "+r.Mark.String())
 	}
-	if got, want := strings.Join(marks, ", "), "exact met, low unmet, high met, empty unmet, gone missing, rare absent, told told"; got != want {
+	if got, want := strings.Join(marks, ", "), "exact met, low unmet, high met, empty unmet, gone missing, rare absent, told told, fast met, slow slow"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if in := tables[0].Rows[0].Range; in == nil || *in != Wilson(50, 50) {

@@ -59,7 +59,7 @@ func TestBound(t *testing.T) {
 			t.Errorf("%v of %v", c.value, c.bound)
 		}
 	}
-	for m, bad := range map[Mark]bool{Missing: true, Unmet: true, Met: false, Told: false, Absent: false} {
+	for m, bad := range map[Mark]bool{Missing: true, Unmet: true, Met: false, Told: false, Absent: false, Slow: false} {
 		if text, _ := m.MarshalText(); m.Bad() != bad || string(text) != m.String() {
 			t.Errorf("%s", m)
 		}

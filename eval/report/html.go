@@ -247,7 +247,7 @@ func (d *pageData) comparison(c *eval.Comparison) {
 
 // marks tells for each mark how it is shown.
 var marks = map[eval.Mark]struct{ text, class string }{
-	eval.Met: {"✓", "satisfied"}, eval.Unmet: {"✕", "violated"}, eval.Missing: {"✕", "violated"}, eval.Told: {"", "edited"}, eval.Absent: {"", "dormant"},
+	eval.Met: {"✓", "satisfied"}, eval.Unmet: {"✕", "violated"}, eval.Missing: {"✕", "violated"}, eval.Told: {"", "edited"}, eval.Absent: {"", "dormant"}, eval.Slow: {"~", "unknown"},
 }
 
 func (d *pageData) table(t *eval.Table) {
@@ -272,6 +272,6 @@ func (d *pageData) table(t *eval.Table) {
 		}
 		p.Rows = append(p.Rows, row)
 	}
-	p.Bar = form.NewBar(form.Tile{Name: "not as wanted", Class: "violated", Count: counts["violated"]}, form.Tile{Name: "as wanted", Class: "satisfied", Count: counts["satisfied"]}, form.Tile{Name: "told", Class: "dormant", Count: counts["edited"] + counts["dormant"]})
+	p.Bar = form.NewBar(form.Tile{Name: "not as wanted", Class: "violated", Count: counts["violated"]}, form.Tile{Name: "as wanted", Class: "satisfied", Count: counts["satisfied"]}, form.Tile{Name: "slow", Class: "unknown", Count: counts["unknown"]}, form.Tile{Name: "told", Class: "dormant", Count: counts["edited"] + counts["dormant"]})
 	d.Tables = append(d.Tables, p)
 }

@@ -106,7 +106,7 @@ func renderJUnit(w io.Writer, r *Report) error {
 		case good:
 		case errored, left, missing:
 			test.Error = text
-		case absent, failing:
+		case absent, failing, slow:
 			test.Skipped = text
 		default:
 			test.Failure = text

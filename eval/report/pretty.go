@@ -178,7 +178,7 @@ func prettyTable(b *bytes.Buffer, t *eval.Table) {
 		if r.N > 0 {
 			value, n = eval.FormatValue(r.Value), eval.FormatCount(r.N)
 		}
-		glyph := map[eval.Mark]string{eval.Met: "ok", eval.Unmet: "NO", eval.Missing: "NO"}[r.Mark]
+		glyph := map[eval.Mark]string{eval.Met: "ok", eval.Unmet: "NO", eval.Missing: "NO", eval.Slow: "~"}[r.Mark]
 		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("  %-2s %s %9s %9s  %s", glyph, padded(r.Name, 42), value, n, r.Want), " "))
 	}
 	b.WriteByte('\n')

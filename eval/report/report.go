@@ -37,6 +37,7 @@ const (
 	missing kind = "missing-figure"
 	errored kind = "error"
 	absent  kind = "not-measured"
+	slow    kind = "slow-figure"
 	left    kind = "not-played"
 )
 
@@ -49,6 +50,7 @@ var kinds = map[kind]struct{ sarif, github, doc string }{
 	failing: {"note", "notice", "A case passes neither before nor now."},
 	unmet:   {"error", "error", "A figure is not as wanted."},
 	missing: {"error", "error", "A figure that is wanted was not measured."},
+	slow:    {"note", "notice", "A speed is not as wanted on this machine, at this time."},
 	errored: {"warning", "warning", "A case could not be judged."},
 	left:    {"warning", "warning", "Cases were not played."},
 }
@@ -79,7 +81,7 @@ func (r *Report) checks() []check {
 	for _, t := range r.Tables {
 		for i := range t.Rows {
 			row := &t.Rows[i]
-			k := map[eval.Mark]kind{eval.Missing: missing, eval.Unmet: unmet, eval.Absent: absent}[row.Mark]
+			k := map[eval.Mark]kind{eval.Missing: missing, eval.Unmet: unmet, eval.Absent: absent, eval.Slow: slow}[row.Mark]
 			if k == "" {
 				k = good
 			}
@@ -119,7 +121,7 @@ func standing(r *eval.Row) string {
 	switch r.Mark {
 	case eval.Missing:
 		return "wanted " + wantOf(r) + ", but it was not measured"
-	case eval.Unmet:
+	case eval.Unmet, eval.Slow:
 		return fmt.Sprintf("is %s (n=%s), wanted %s", eval.FormatValue(r.Value), eval.FormatCount(r.N), wantOf(r))
 	}
 	return ""
@@ -176,6 +178,9 @@ func (r *Report) verdict() (text string, ok bool) {
 	add(left, "unfinished")
 	if len(parts) > 0 {
 		return strings.Join(parts, ", "), false
+	}
+	if n[slow] > 0 {
+		return fmt.Sprintf("all as wanted, apart from %d that the machine was too slow for", n[slow]), true
 	}
 	if len(n) == 0 {
 		return "nothing to report", false

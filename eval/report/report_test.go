@@ -62,10 +62,11 @@ func reports(t *testing.T) map[string]*Report {
 		{Name: "desk.agreement", Meaning: "calls that are decided as the desk decided", Want: eval.AtLeast(0.99), Share: true},
 		{Name: "desk.missed", Meaning: "forbidden calls | that are <allowed>", Want: eval.Exactly(0), Share: true},
 		{Name: "desk.speed", Meaning: "decisions a second", Want: eval.AtLeast(200000)},
+		{Name: "desk.slow", Meaning: "events a second", Want: eval.AtLeast(50000), Speed: true},
 		{Name: "desk.gone", Meaning: "is not there", Want: eval.AtLeast(1)},
 		{Name: "desk.long", Meaning: "is there with -long", Share: true, Rare: true},
 	}}}
-	tables := eval.Tabulate(sections, []eval.Figure{{Name: "desk.agreement", Value: 0.9975, N: 400}, {Name: "desk.missed", Value: 0.0025, N: 400}, {Name: "desk.speed", Value: 312345.6, N: 10}, {Name: "other.mean", Value: 3.25, N: 4}})
+	tables := eval.Tabulate(sections, []eval.Figure{{Name: "desk.agreement", Value: 0.9975, N: 400}, {Name: "desk.missed", Value: 0.0025, N: 400}, {Name: "desk.speed", Value: 312345.6, N: 10}, {Name: "desk.slow", Value: 43210, N: 10}, {Name: "other.mean", Value: 3.25, N: 4}})
 	return map[string]*Report{
 		"run":        {Title: "desk", Run: now},
 		"good":       {Title: "desk", Run: play(t, "v1", "aadd", "aadd")},
