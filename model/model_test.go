@@ -545,3 +545,31 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+func TestInspect(t *testing.T) {
+	m := made(t, "qwen2")
+	dir := saved(t, m, SaveOptions{DType: safetensors.BF16, ShardBytes: 9000})
+	info, err := Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Config.Family != "qwen2" || info.Values != m.Params() || info.Tensors != len(m.Net.Params()) || !slices.Equal(info.DTypes, []safetensors.DType{safetensors.BF16}) ||
+		info.Files < 2 || info.Tokens != m.Tokenizer.Size() || info.Pattern != "qwen" || info.Chat != "chatml" {
+		t.Errorf("%+v", info)
+	}
+	if err := os.WriteFile(filepath.Join(dir, templateFile), []byte("{{ x }}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if info, err = Inspect(dir); err != nil || info.Chat != "" || !strings.Contains(info.ChatError, "PV705") {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if tok, err := LoadTokenizer(dir); err != nil || tok.Size() != m.Tokenizer.Size() {
+		t.Error(err)
+	}
+	if tok, err := LoadTokenizer(filepath.Join(dir, tokenizerFile)); err != nil || tok.Size() != m.Tokenizer.Size() {
+		t.Error(err)
+	}
+	if _, err := Inspect(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty folder gives %v", err)
+	}
+}

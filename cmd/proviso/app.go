@@ -62,6 +62,8 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
 	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 
+	Model modelCmd `cmd:"" group:"learn" help:"Small language models: info, serve, tokenize, convert, new."`
+
 	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`
 	Completion completionCmd `cmd:"" group:"help" help:"Print a completion script for a shell."`
@@ -75,6 +77,7 @@ var groups = []kong.Group{
 	{Key: "decide", Title: "Decide"},
 	{Key: "look", Title: "Look back"},
 	{Key: "enforce", Title: "Enforce"},
+	{Key: "learn", Title: "Teach a model"},
 	{Key: "help", Title: "Help"},
 }
 
