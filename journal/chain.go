@@ -49,13 +49,24 @@ type Entry struct {
 	Body    proviso.JSON // empty where it was redacted
 }
 
-// head is what stands in Entry.Head.
+// place is where an entry says that it stands.
+type place struct {
+	Session string `json:"session"`
+	Seq     uint64 `json:"seq"`
+	Prev    Hash   `json:"prev,omitzero"`
+	Body    Hash   `json:"body"`
+}
+
+// head is what stands in Entry.Head, as far as a look at the chain needs it.
 type head struct {
-	Session string       `json:"session"`
-	Seq     uint64       `json:"seq"`
-	Prev    Hash         `json:"prev,omitzero"`
-	Body    Hash         `json:"body"`
-	Record  proviso.JSON `json:"record"`
+	place
+	Record proviso.JSON `json:"record"`
+}
+
+// whole is what stands in Entry.Head, the record included.
+type whole struct {
+	place
+	Record proviso.Record `json:"record"`
 }
 
 // content is what stands in Entry.Body: what people said, what tools were given and answered, and what quotes it.
@@ -190,7 +201,7 @@ func inWords(because [][]proviso.Cause) [][]proviso.Cause {
 // Record reads the record back, after a look that the bytes are those that the hashes speak of.
 // A record whose body was redacted comes back with Redacted set and the body bare. Errors are *ChainError.
 func (e *Entry) Record() (proviso.Record, error) {
-	h, err := e.check()
+	h, err := e.open()
 	if err != nil {
 		return proviso.Record{}, err
 	}
@@ -202,7 +213,7 @@ func (e *Entry) RecordAfter(tip Tip) (proviso.Record, error) {
 	if e.Seq > tip.Length+1 {
 		return proviso.Record{}, &ChainError{Finding{Kind: "missing", Session: e.Session, Seq: tip.Length + 1, Msg: fmt.Sprintf("record %d of session %q is missing", tip.Length+1, e.Session)}}
 	}
-	h, err := e.check()
+	h, err := e.open()
 	switch {
 	case err == nil && e.Seq <= tip.Length:
 		err = e.fault("order", fmt.Sprintf("stands behind record %d: the order was changed", tip.Length))
@@ -217,18 +228,15 @@ func (e *Entry) RecordAfter(tip Tip) (proviso.Record, error) {
 
 // Peek is Record without a look at the hashes: for showing what a log holds, not for relying on it.
 func (e *Entry) Peek() (proviso.Record, error) {
-	var h head
-	if err := proviso.DecodeStrict(e.Head, &h); err != nil {
-		return proviso.Record{}, e.fault("edited", "cannot be read: "+err.Error())
+	h, err := e.parse()
+	if err != nil {
+		return proviso.Record{}, err
 	}
-	return e.join(&h)
+	return e.join(h)
 }
 
-func (e *Entry) join(h *head) (proviso.Record, error) {
-	var r proviso.Record
-	if err := proviso.DecodeStrict(h.Record, &r); err != nil {
-		return r, e.fault("edited", "cannot be read: "+err.Error())
-	}
+func (e *Entry) join(h *whole) (proviso.Record, error) {
+	r := h.Record
 	if len(e.Body) == 0 {
 		r.Redacted = true
 		return r, nil
@@ -246,21 +254,59 @@ func (e *Entry) join(h *head) (proviso.Record, error) {
 	return r, nil
 }
 
-// check compares an entry with its own hashes.
+// open reads the head and compares the entry with its own hashes.
+func (e *Entry) open() (*whole, error) {
+	h, err := e.parse()
+	if err != nil {
+		// What the chain says of the bytes says more than what the record should look like.
+		if _, err := e.check(); err != nil {
+			return nil, err
+		}
+		return nil, err
+	}
+	if err := e.fits(&h.place); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// parse reads the head in one go, and a record that is nested so deeply that it may stand only by itself in a second one.
+func (e *Entry) parse() (*whole, error) {
+	var w whole
+	if proviso.DecodeStrict(e.Head, &w) == nil {
+		return &w, nil
+	}
+	var h head
+	err := proviso.DecodeStrict(e.Head, &h)
+	if err == nil {
+		w = whole{place: h.place}
+		err = proviso.DecodeStrict(h.Record, &w.Record)
+	}
+	if err != nil {
+		return nil, e.fault("edited", "cannot be read: "+err.Error())
+	}
+	return &w, nil
+}
+
+// check compares an entry with its own hashes, and does not look into the record.
 func (e *Entry) check() (*head, error) {
 	var h head
 	if err := proviso.DecodeStrict(e.Head, &h); err != nil {
 		return nil, e.fault("edited", "was edited: it cannot be read: "+err.Error())
 	}
+	return &h, e.fits(&h.place)
+}
+
+func (e *Entry) fits(h *place) error {
 	switch {
 	case h.Session != e.Session || h.Seq != e.Seq:
-		return &h, e.fault("moved", fmt.Sprintf("was moved: its bytes say that it is record %d of session %q", h.Seq, h.Session))
+		return e.fault("moved", fmt.Sprintf("was moved: its bytes say that it is record %d of session %q", h.Seq, h.Session))
 	case HashOf(e.Head) != e.Hash:
-		return &h, e.fault("edited", fmt.Sprintf("was edited: its bytes have the hash %s, the chain says %s", HashOf(e.Head).Short(), e.Hash.Short()))
+		return e.fault("edited", fmt.Sprintf("was edited: its bytes have the hash %s, the chain says %s", HashOf(e.Head).Short(), e.Hash.Short()))
 	case len(e.Body) > 0 && HashOf(e.Body) != h.Body:
-		return &h, e.fault("edited", fmt.Sprintf("was edited: its body has the hash %s, the chain says %s", HashOf(e.Body).Short(), h.Body.Short()))
+		return e.fault("edited", fmt.Sprintf("was edited: its body has the hash %s, the chain says %s", HashOf(e.Body).Short(), h.Body.Short()))
 	}
-	return &h, nil
+	return nil
 }
 
 // Follows checks an entry against its own hashes and against the link before it, and returns nil where both hold.
