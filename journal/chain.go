@@ -88,8 +88,8 @@ func Seal(r *proviso.Record, prev Hash) (Entry, error) {
 	secret.Salt = make([]byte, 16)
 	rand.Read(secret.Salt)
 	var err error
-	if e.Body, err = proviso.AppendJSON(nil, secret); err != nil {
-		// The values of a condition may be anything that CEL computes, infinities included; they are told in words rather than not at all.
+	if e.Body, err = proviso.AppendJSON(nil, secret); err != nil || nesting(e.Body) > proviso.MaxJSONDepth {
+		// The values of a condition may be anything that CEL computes, infinities included, and nested so deeply that they could not be read inside of a record; they are told in words rather than not at all.
 		secret.Because = inWords(secret.Because)
 		e.Body, err = proviso.AppendJSON(nil, secret)
 	}
@@ -184,6 +184,28 @@ func bare(b proviso.Body) proviso.Body {
 
 func bareCall(c proviso.ToolCall) proviso.ToolCall {
 	return proviso.ToolCall{ID: c.ID, Tool: c.Tool, Response: c.Response, Index: c.Index}
+}
+
+// nesting is how deep lists and objects are nested in JSON.
+func nesting(b []byte) (deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted:
+			if c == '\\' {
+				i++
+			}
+			quoted = c != '"'
+		case c == '"':
+			quoted = true
+		case c == '{', c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 func inWords(because [][]proviso.Cause) [][]proviso.Cause {

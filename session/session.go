@@ -504,12 +504,37 @@ func asDecoded(v any) any {
 	return v
 }
 
-// inUTC puts the timestamps of facts into UTC, where a record has them too.
+// inUTC puts the timestamps of facts into UTC, where a record has them too. A fact that is nested so deeply that a record of it could not be read again is in error.
 func inUTC(fs []proviso.FactValue) []proviso.FactValue {
 	for i := range fs {
+		if deeper(fs[i].Value, maxFactDepth) {
+			fs[i].Value, fs[i].Err = nil, fmt.Sprintf("nested deeper than %d", maxFactDepth)
+			continue
+		}
 		fs[i].Value, _ = utc(fs[i].Value)
 	}
 	return fs
+}
+
+// maxFactDepth is how deep the value of a fact may be nested: a record nests it further.
+const maxFactDepth = proviso.MaxJSONDepth - 16
+
+// deeper reports whether lists and maps are nested deeper than n.
+func deeper(v any, n int) bool {
+	switch v := v.(type) {
+	case []any:
+		return n == 0 || slices.ContainsFunc(v, func(e any) bool { return deeper(e, n-1) })
+	case map[string]any:
+		if n == 0 {
+			return true
+		}
+		for _, e := range v {
+			if deeper(e, n-1) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // utc copies only what it has to change: the value may be shared with a table of the policy.

@@ -487,6 +487,27 @@ func TestFactsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
+// A fact that is nested so deeply that its record could not be read again is in error; the record is read again.
+func TestDeepFactIsInError(t *testing.T) {
+	for depth, broken := range map[int]bool{maxFactDepth - 1: false, maxFactDepth: false, maxFactDepth + 1: true, proviso.MaxJSONDepth: true} {
+		v, err := proviso.DecodeResultJSON(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := inUTC([]proviso.FactValue{{Value: v}})
+		if (got[0].Err != "") != broken || (got[0].Value == nil) != broken {
+			t.Errorf("depth %d: %q", depth, got[0].Err)
+		}
+		b, err := proviso.AppendJSON(nil, &proviso.Record{Facts: got})
+		if err == nil {
+			err = proviso.DecodeStrict(b, new(proviso.Record))
+		}
+		if err != nil {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
+}
+
 // What calls in flight carry is bounded, and counted no longer when they are answered.
 func TestCallsInFlightAreBoundedInBytes(t *testing.T) {
 	p := play(t)
