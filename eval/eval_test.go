@@ -382,3 +382,22 @@ func FuzzRunFile(f *testing.F) {
 		}
 	})
 }
+
+// Who can write the file of a run can write another end: the digest finds accidents, not forgers.
+func TestForgedRun(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "run.jsonl")
+	run := play(t, sums(8), Config{File: name, Workers: 1})
+	old := run.Digest()
+	run.Results[3].Status = Passed
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := strings.NewReplacer(`"status":"fail"`, `"status":"pass"`, old, run.Digest()).Replace(string(b))
+	if err := os.WriteFile(name, []byte(forged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ReadRun(name); err != nil || r.Counts().Failed != 0 {
+		t.Errorf("%v, %v", r, err)
+	}
+}
