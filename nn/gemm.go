@@ -8,8 +8,8 @@ import (
 // Blocking of large products, in values: a panel of B of blockK×nr and a panel of A of mr×blockK stay in the first-level cache, blockM×blockK of A in the second,
 // blockK×blockN of B in the third. blockM is a multiple of every tile's mr, blockN of every nr.
 const (
-	blockK = 256
-	blockM = 240
+	blockK = 384
+	blockM = 120
 	blockN = 2016
 )
 

@@ -69,10 +69,13 @@ class Net(nn.Module):
 
 
 def start(parameter, number):
-    """Weights that Go can make, too: fractional parts of multiples of the golden ratio, with the deviation 0.02."""
-    x = numpy.arange(1, parameter.numel() + 1, dtype=numpy.float64) * ((math.sqrt(5) - 1) / 2 + number / 16)
+    """Weights that Go can make, too: uniform with the deviation 0.02, each hashed from its place (SplitMix64)."""
+    x = (numpy.arange(1, parameter.numel() + 1, dtype=numpy.uint64) + numpy.uint64(number << 40)) * numpy.uint64(0x9E3779B97F4A7C15)
+    for shift, by in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> numpy.uint64(shift))) * numpy.uint64(by)
+    x = (x ^ (x >> numpy.uint64(31))) >> numpy.uint64(11)
     with torch.no_grad():
-        parameter.copy_(torch.from_numpy(((x - numpy.floor(x) - 0.5) * 0.04 * math.sqrt(3)).astype(numpy.float32)).view_as(parameter))
+        parameter.copy_(torch.from_numpy(((x / 2.0**53 - 0.5) * 0.04 * math.sqrt(3)).astype(numpy.float32)).view_as(parameter))
 
 
 net = Net()
