@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Blocking of large products, in values: a panel of B of blockK×nr and a panel of A of mr×blockK stay in the first-level cache, blockM×blockK of A in the second,
-// blockK×blockN of B in the third. blockM is a multiple of every tile's mr, blockN of every nr.
+// Blocking of large products, in values: a panel of B, blockK×nr, and a block of A, blockM×blockK, stay in the second-level cache, from where a tile reads them in order; blockK×blockN of B
+// stays in the third. blockM is a multiple of every tile's mr, blockN of every nr.
 const (
 	blockK = 384
 	blockM = 120

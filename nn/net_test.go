@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -318,6 +319,30 @@ func TestDecoderNeighbours(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Decoders of one network run beside each other, and beside LogProbs; the race detector watches.
+func TestBesideEachOther(t *testing.T) {
+	c := tiny()
+	n := made(t, c, LoRA{Rank: 2, Alpha: 1})
+	n.Workers = 2
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			d := n.NewDecoder(2)
+			for i := range 40 {
+				if _, err := d.Step([]Input{{Slot: 0, Tokens: []int32{int32(i % 23)}}, {Slot: 1, Tokens: []int32{1, 2, 3}}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		if _, err := n.LogProbs(batch(c, 150, 20)); err != nil {
+			t.Error(err)
+		}
+	})
+	wg.Wait()
 }
 
 // Merged adapters compute what adapters beside the weights did.
