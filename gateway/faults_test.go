@@ -534,7 +534,7 @@ func TestTextFlows(t *testing.T) {
 func TestJournalFails(t *testing.T) {
 	each(t, func(t *testing.T, d dialect) {
 		for _, audit := range []guard.Audit{guard.Required, guard.BestEffort} {
-			broken := &brokenJournal{Memory: &journal.Memory{}}
+			broken := &brokenJournal{Journal: &journal.Memory{}}
 			door := newDoor(t, func(c *Config) { c.Journal, c.Audit = broken, audit })
 			a := answer{uses: []use{{"c1", "mail", `{"to":"a@example.com","subject":"s","body":"b"}`}}}
 			door.up.say(d.plain(a), d.stream(a))
@@ -748,7 +748,7 @@ func TestNoGoroutineStaysBehind(t *testing.T) {
 
 // brokenJournal fails while it is told to.
 type brokenJournal struct {
-	*journal.Memory
+	guard.Journal
 	fail atomic.Bool
 }
 
@@ -756,5 +756,5 @@ func (b *brokenJournal) Append(ctx context.Context, records ...proviso.Record) e
 	if b.fail.Load() {
 		return errors.New("no space left on device")
 	}
-	return b.Memory.Append(ctx, records...)
+	return b.Journal.Append(ctx, records...)
 }

@@ -61,7 +61,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 			st.keep(ev.Raw)
 			return st.finish(ctx, mayRevise)
 		}
-		if bad := st.take(ev, c, mayRevise || x.cfg.Denials.AsError); bad != nil {
+		if bad := st.take(ev, c); bad != nil {
 			resp.Body.Close()
 			st.record(ctx)
 			st.abort(*bad)
@@ -71,7 +71,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 }
 
 // take lets an event flow, or holds it.
-func (st *stream) take(ev wire.Event, c wire.Chunk, waits bool) *wire.Denial {
+func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
 	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && st.hold
 	switch {
 	case len(ev.Data) == 0:
@@ -85,7 +85,7 @@ func (st *stream) take(ev wire.Event, c wire.Chunk, waits bool) *wire.Denial {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the answer is larger than what is decided on.")
 			return &d
 		}
-	case c.Kind == wire.Around && waits && !st.begun && st.pieces < maxWaiting:
+	case c.Kind == wire.Around && !st.begun && st.pieces < maxWaiting:
 		st.pieces++
 		st.waiting = append(st.waiting, ev.Raw...)
 	default:
