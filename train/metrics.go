@@ -21,6 +21,7 @@ import (
 type Metrics struct {
 	Step         int     `json:"step"` // of the run, from 1; a batch with nothing to learn takes none, and repeats the number before
 	Stage        string  `json:"stage"`
+	Kind         string  `json:"kind"`       // of the stage
 	StageStep    int     `json:"stage_step"` // batches of the stage, from 1
 	StageSteps   int     `json:"stage_steps"`
 	Epoch        float64 `json:"epoch"`

@@ -308,7 +308,7 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 	if err != nil {
 		return err
 	}
-	m := Metrics{Stage: s.Name, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda}
+	m := Metrics{Stage: s.Name, Kind: s.Kind, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda}
 	rows, first := datums(items, false)
 	for inner := range s.Inner {
 		if !worthwhile(view) {

@@ -62,7 +62,9 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
 	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 
-	Model modelCmd `cmd:"" group:"learn" help:"Small language models: info, serve, tokenize, convert, new."`
+	Model  modelCmd  `cmd:"" group:"learn" help:"Small language models: info, serve, tokenize, convert, new."`
+	Train  trainCmd  `cmd:"" group:"learn" help:"Train a model: run, compare, recipes."`
+	Engine engineCmd `cmd:"" group:"learn" help:"Offer the local training engine to other programs: serve."`
 
 	Doctor     doctorCmd     `cmd:"" group:"help" help:"Print what to put in a bug report. Never secrets."`
 	Version    versionCmd    `cmd:"" group:"help" help:"Print the version."`

@@ -42,10 +42,9 @@ func tinyEngine(t testing.TB, dir string, change func(*Options)) *Engine {
 
 func withLoRA(t testing.TB) func(*Options) {
 	return func(o *Options) {
-		if err := o.Net.AddLoRA(nn.LoRA{Rank: 2, Alpha: 4}); err != nil {
+		if err := Adapt(o.Net, nn.LoRA{Rank: 2, Alpha: 4}, 7); err != nil {
 			t.Fatal(err)
 		}
-		o.Net.Init(7)
 	}
 }
 
@@ -349,6 +348,41 @@ func TestAdapterFiles(t *testing.T) {
 	info, err := e.Info(context.Background())
 	if err != nil || info.LoRARank != 2 || info.Trainable >= info.Params || info.StepsTaken != 2 {
 		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// Fresh adapters change nothing that the network says, and training them leaves its weights alone.
+func TestAdapt(t *testing.T) {
+	plain, adapted := tinyEngine(t, t.TempDir(), nil), tinyEngine(t, t.TempDir(), withLoRA(t))
+	score := func(e *Engine) []float64 {
+		out, err := e.LogProbs(context.Background(), "", []engine.Datum{row(1, 2, 3, 4)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.LogProbs[0]
+	}
+	if a, b := score(plain), score(adapted); !slices.Equal(a, b) {
+		t.Errorf("fresh adapters change %v to %v", a, b)
+	}
+	train(t, adapted, 0, 3)
+	for _, p := range plain.o.Net.Params() {
+		if !slices.Equal(p.Data, adapted.o.Net.Param(p.Name).Data) {
+			t.Errorf("%s has changed", p.Name)
+		}
+	}
+	if slices.Equal(score(plain), score(adapted)) {
+		t.Error("training the adapters changed nothing")
+	}
+	info, err := adapted.Info(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := plain.Info(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, few := Bytes(tiny, full.Params, full.Trainable, 64, 1), Bytes(tiny, info.Params, info.Trainable, 64, 1); few >= all || all-tiny.ActivationBytes(64) != 20*full.Params {
+		t.Errorf("memory %d for all, %d for adapters", all, few)
 	}
 }
 

@@ -35,7 +35,7 @@ llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model <
 engine, model < engine/local;   proviso, engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer < lsp;
-everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/models < cmd/proviso
+everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/models, cmd/proviso/training < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
