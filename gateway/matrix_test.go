@@ -114,6 +114,11 @@ func TestMatrix(t *testing.T) {
 								t.Errorf("an allowed answer is not passed on byte for byte:\n%s", body)
 							}
 						}
+						for _, once := range []string{`"message_start"`, `"response.created"`, `"message_stop"`, "[DONE]"} {
+							if strings.Count(body, `"type":`+once) > 1 || strings.Count(body, once) > 2 {
+								t.Errorf("%s is there twice: %s", once, body)
+							}
+						}
 						if h.Get("X-Policy-Version") == "" || h.Get("X-Decision-Id") == "" || h.Get(HeaderSession) == "" {
 							t.Errorf("headers %v", h)
 						}

@@ -75,8 +75,8 @@ func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
 	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && st.hold
 	switch {
 	case len(ev.Data) == 0:
-		// A comment keeps the connection alive; it is no part of the answer.
-		if st.begun {
+		// A comment keeps the connection alive; it is no part of the answer. The first few are left out, as long as nothing went out.
+		if st.pieces++; st.begun || st.pieces > maxWaiting {
 			st.write(ev.Raw)
 		}
 	case st.holds:
@@ -88,6 +88,7 @@ func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
 	case c.Kind == wire.Around && !st.begun && st.pieces < maxWaiting:
 		st.pieces++
 		st.waiting = append(st.waiting, ev.Raw...)
+		st.events.Mark() // it goes out before everything else, or nothing of this answer does
 	default:
 		if st.flowed += len(c.Text); st.flowed > maxText {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
