@@ -16,6 +16,7 @@ func (n *Net) Backward(w Weights) error {
 		return err
 	}
 	p.ready = false
+	n.equip()
 	c := n.cfg
 	p.dx, p.dh = grow(p.dx, p.rows*c.Hidden), grow(p.dh, p.rows*max(c.Hidden, c.qWidth()))
 	p.dqkv, p.ds = grow(p.dqkv, p.rows*(c.qWidth()+2*c.kvWidth())), grow(p.ds, p.rows*c.FFN)

@@ -67,8 +67,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// limits of a dimension: products of two must not overflow, and a hostile config.json must not make the process ask for more memory than any machine has.
-const maxDim = 1 << 24
+// Limits, so that sizes do not overflow and a hostile config.json is refused before memory is asked for.
+const (
+	maxDim    = 1 << 24
+	maxParams = 1 << 36
+)
 
 // Check returns an error that names the first field that cannot be, and says what it must be. Zero fields with a default are accepted.
 func (c Config) Check() error {
@@ -95,8 +98,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("nn: Patch is %d; it must be from 0 to %d", c.Patch, maxDim)
 	case !(c.NormEps > 0 && c.NormEps < 1):
 		return fmt.Errorf("nn: NormEps is %g; it must be above 0 and below 1", c.NormEps)
-	case c.Params() > 1<<40:
-		return fmt.Errorf("nn: %d parameters are more than this machine can hold", c.Params())
+	case c.outside() > maxParams || int64(c.Layers) > maxParams/c.block():
+		return fmt.Errorf("nn: %d blocks of %d parameters and %d around them are more than any machine holds", c.Layers, c.block(), c.outside())
 	}
 	return c.Rope.check()
 }
@@ -131,6 +134,11 @@ func (c Config) kvWidth() int { return c.KVHeads * c.HeadDim }
 // Params returns the number of parameters, adapters not counted.
 func (c Config) Params() int64 {
 	c = c.withDefaults()
+	return int64(c.Layers)*c.block() + c.outside()
+}
+
+// block is the number of parameters of a block.
+func (c Config) block() int64 {
 	h, q, kv := int64(c.Hidden), int64(c.qWidth()), int64(c.kvWidth())
 	block := 2*h + 2*h*q + 2*h*kv + 3*h*int64(c.FFN)
 	if c.QKNorm {
@@ -139,7 +147,13 @@ func (c Config) Params() int64 {
 	if c.QKVBias {
 		block += q + 2*kv
 	}
-	n := int64(c.Vocab)*h + int64(c.Layers)*block + h
+	return block
+}
+
+// outside is the number of parameters that belong to no block.
+func (c Config) outside() int64 {
+	h := int64(c.Hidden)
+	n := int64(c.Vocab)*h + h
 	if !c.Tied {
 		n += int64(c.Vocab) * h
 	}

@@ -147,7 +147,12 @@ func (n *Net) reserve(keep bool) {
 		}
 	}
 	p.last = grow(p.last, p.rows*c.Hidden)
-	for len(p.attend) < n.workers() {
+	n.equip()
+}
+
+// equip gives each worker its memory. Workers may have changed since the last call.
+func (n *Net) equip() {
+	for p := &n.pass; len(p.attend) < n.workers(); {
 		p.attend = append(p.attend, attendScratch{scratch: newScratch()})
 	}
 }

@@ -1,7 +1,7 @@
 package nn
 
 // headRows is how many positions the output layer takes at a time, so that their logits stay in the cache.
-const headRows = 256
+const headRows = 512
 
 // logitBudget is how many logits Forward keeps for Backward; where there are more, Backward computes them again.
 const logitBudget = 64 << 20

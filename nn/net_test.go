@@ -396,6 +396,57 @@ func TestNotFinite(t *testing.T) {
 	}
 }
 
+// Configurations come from files: every one that cannot be is refused before memory is asked for.
+func TestConfigCheck(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"Layers is 0":                  func(c *Config) { c.Layers = 0 },
+		"Hidden is -1":                 func(c *Config) { c.Hidden = -1 },
+		"Vocab is 16777217":            func(c *Config) { c.Vocab = 1<<24 + 1 },
+		"cannot share":                 func(c *Config) { c.KVHeads = 3 },
+		"HeadDim is 5":                 func(c *Config) { c.HeadDim = 5 },
+		"too wide":                     func(c *Config) { c.Heads, c.KVHeads = 1<<20, 1; c.HeadDim = 1 << 10 },
+		"Patch is -1":                  func(c *Config) { c.Patch = -1 },
+		"NormEps is NaN":               func(c *Config) { c.NormEps = math.NaN() },
+		"more than any machine":        func(c *Config) { c.Layers, c.Hidden, c.FFN = 1<<24, 1<<24, 1<<24 },
+		"theta is 1":                   func(c *Config) { c.Rope.Theta = 1 },
+		`scaling "dynamic" is unknown`: func(c *Config) { c.Rope.Scaling = "dynamic" },
+		"factor is 0.5":                func(c *Config) { c.Rope = Rope{Scaling: LinearScaling, Factor: 0.5} },
+		"needs the original context":   func(c *Config) { c.Rope = Rope{Scaling: YarnScaling, Factor: 2} },
+		"factors are 4 and 1": func(c *Config) {
+			c.Rope = Rope{Scaling: Llama3Scaling, Factor: 2, OriginalContext: 8, LowFreqFactor: 4, HighFreqFactor: 1}
+		},
+	} {
+		c := tiny()
+		change(&c)
+		if _, err := New(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	n := made(t, tiny(), LoRA{})
+	count := int64(0)
+	for _, p := range n.Params() {
+		count += int64(len(p.Data))
+	}
+	if count != n.Config().Params() {
+		t.Errorf("%d parameters, Params says %d", count, n.Config().Params())
+	}
+}
+
+// A batch of nothing, and more workers for the way back than for the way there.
+func TestCorners(t *testing.T) {
+	n := made(t, tiny(), LoRA{})
+	n.Train(All)
+	for _, b := range [][]Sequence{nil, {{}}, {{Tokens: []int32{3}}}, {{Tokens: []int32{3, 4}, Targets: []int32{NoTarget, NoTarget}}}, batch(tiny(), 66)} {
+		n.Workers = 1
+		o := forward(t, n, b)
+		n.Workers = 4
+		backward(t, n, Weights{LogProbs: o.LogProbs})
+		if norm, err := n.GradNorm(); err != nil || (len(o.LogProbs) == 0) != (norm == 0) && len(b) == 0 {
+			t.Errorf("gradient's norm %v, %v", norm, err)
+		}
+	}
+}
+
 func TestBadArguments(t *testing.T) {
 	c := tiny()
 	n := made(t, c, LoRA{})
