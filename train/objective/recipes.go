@@ -181,14 +181,14 @@ var DirectAdvantages = &Recipe{
 	Name: "direct-advantage", Also: "DAPO (Direct Advantage), Direct Advantage PO",
 	Doc:       "Logged steps, whose advantage is the rise of a critic's value. Not the DAPO of ByteDance.",
 	Credit:    StepValue(),
-	Aggregate: SequenceSum(), Terms: []Term{DirectAdvantage(1)},
+	Aggregate: SequenceMean(), Terms: []Term{DirectAdvantage(1)},
 }
 
 // SoftAdvantages regresses on the reward above the soft value.
 var SoftAdvantages = &Recipe{
 	Name: "soft-advantage", Also: "A*-PO, A2PO",
 	Doc:       "As direct-advantage with the partition term estimated from several samples of the reference, which makes the optimum exact.",
-	Aggregate: SequenceSum(), Terms: []Term{SoftAdvantage(1)},
+	Aggregate: SequenceMean(), Terms: []Term{SoftAdvantage(1)},
 }
 
 // EditedGroup puts repaired answers beside drawn ones.
@@ -245,7 +245,7 @@ var GroupTokenBudget = &Recipe{
 var TaylorTwo = &Recipe{
 	Name: "taylor-2", Also: "TayPO-2",
 	Doc:       "For stale samples of few tokens: the second order of the product of ratios.",
-	Normalize: LeaveOneOut(), Aggregate: SequenceSum(), Terms: []Term{Taylor2()},
+	Normalize: LeaveOneOut(), Aggregate: SequenceMean(), Terms: []Term{Taylor2()},
 }
 
 // CentredRatio centres the log-ratio before it clips.

@@ -98,7 +98,7 @@ func SigmoidGate(positive, negative float64) Term {
 		})
 }
 
-// perSequence makes a term of the counted tokens of a sample together: f returns what the sample contributes to the objective and adds its slopes.
+// perSequence makes a term of the counted tokens of a sample together: f returns what the sample contributes to the objective and adds its slopes. A sample weighs the sum of its tokens' weights, 1/n under SequenceMean.
 func perSequence(a About, f func(p Params, v *View, i int, logp, slope []float64) float64) Term {
 	return Term{About: a, Do: func(p Params, v *View, logp [][]float64, out *Loss) {
 		for i := range v.Samples {
