@@ -1,6 +1,10 @@
 package proviso
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Point is a place in an agent's run where Proviso may decide.
 // The zero value names no point and is denied everywhere.
@@ -201,3 +205,65 @@ func (j *JSON) UnmarshalJSON(b []byte) error {
 
 // String returns the text.
 func (j JSON) String() string { return string(j) }
+
+// CloneBody copies a body with everything in it that a caller could change later; nil stays nil. Texts and numbers are shared, lists and maps are not.
+func CloneBody(b Body) Body {
+	switch b := b.(type) {
+	case *Message:
+		c := *b
+		c.Confirms = slices.Clone(b.Confirms)
+		return &c
+	case *ToolCall:
+		c := cloneCall(*b)
+		return &c
+	case *ToolResult:
+		c := *b
+		c.Content = slices.Clone(b.Content)
+		return &c
+	case *ToolList:
+		c := *b
+		c.Tools = slices.Clone(b.Tools)
+		return &c
+	case *ModelRequest:
+		c := *b
+		c.Tools = slices.Clone(b.Tools)
+		return &c
+	case *ModelResponse:
+		c := *b
+		c.Calls = slices.Clone(b.Calls)
+		for i := range c.Calls {
+			c.Calls[i] = cloneCall(c.Calls[i])
+		}
+		return &c
+	case *Lifecycle:
+		c := *b
+		c.Labels = slices.Clone(b.Labels)
+		c.Attributes, _ = CloneValue(b.Attributes).(map[string]any)
+		return &c
+	}
+	return nil
+}
+
+func cloneCall(c ToolCall) ToolCall {
+	c.Args = slices.Clone(c.Args)
+	return c
+}
+
+// CloneValue copies the lists and maps that a decoded value is made of.
+func CloneValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		c := maps.Clone(v)
+		for k, e := range c {
+			c[k] = CloneValue(e)
+		}
+		return c
+	case []any:
+		c := slices.Clone(v)
+		for i, e := range c {
+			c[i] = CloneValue(e)
+		}
+		return c
+	}
+	return v
+}

@@ -142,6 +142,10 @@ type overtaken struct {
 	conflicts int
 }
 
+func (o *overtaken) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
+	return o.Append(ctx, values(records)...)
+}
+
 func (o *overtaken) Append(ctx context.Context, records ...proviso.Record) error {
 	if o.conflicts > 0 {
 		o.conflicts--
@@ -247,6 +251,10 @@ func TestApprovalOfACallThatIsNotRecorded(t *testing.T) {
 type refusing struct {
 	journal.Memory
 	refuses bool
+}
+
+func (r *refusing) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
+	return r.Append(ctx, values(records)...)
 }
 
 func (r *refusing) Append(ctx context.Context, records ...proviso.Record) error {

@@ -18,9 +18,9 @@ type entry struct {
 	rules Policy
 	kept  uint64 // the record after which the state was kept last
 	// behind are records that are part of the state and could not be appended yet.
-	behind []proviso.Record
-	// out is what was given to the journal last; journals keep nothing of it.
-	out []proviso.Record
+	behind []*proviso.Record
+	// out is the list that was given to the journal last.
+	out []*proviso.Record
 }
 
 // maxBehind bounds the records that wait for the journal.
@@ -160,7 +160,7 @@ func (g *Guard) load(ctx context.Context, s *entry, rules Policy) error {
 		return &enterError{CodeSession, "the session could not be folded from the journal", err}
 	}
 	for i := range s.behind {
-		if err := fresh.Apply(nil, &s.behind[i]); err != nil {
+		if err := fresh.Apply(nil, s.behind[i]); err != nil {
 			return &enterError{CodeSession, "the session could not be folded from what waits for the journal", err}
 		}
 	}
@@ -184,12 +184,8 @@ func (g *Guard) write(ctx context.Context, s *entry, r *proviso.Record) error {
 		}
 		return nil
 	}
-	s.out = append(append(s.out[:0], s.behind...), *r)
-	put := g.Journal.Append
-	if q, ok := g.Journal.(Queue); ok && (g.Audit == BestEffort || !s.effectful(r)) {
-		put = q.Enqueue
-	}
-	err := put(ctx, s.out...)
+	s.out = append(append(s.out[:0], s.behind...), r)
+	err := g.put(ctx, g.Audit == Required && s.effectful(r), s.out)
 	if err == nil {
 		s.behind = nil
 		return nil
@@ -209,6 +205,21 @@ func (g *Guard) write(ctx context.Context, s *entry, r *proviso.Record) error {
 	return nil
 }
 
+// put gives records to the journal.
+func (g *Guard) put(ctx context.Context, durable bool, records []*proviso.Record) error {
+	if t, ok := g.Journal.(Taker); ok {
+		return t.Take(ctx, durable, records...)
+	}
+	list := make([]proviso.Record, len(records))
+	for i, r := range records {
+		list[i] = *r
+	}
+	if q, ok := g.Journal.(Queue); ok && !durable {
+		return q.Enqueue(ctx, list...)
+	}
+	return g.Journal.Append(ctx, list...)
+}
+
 // effectful reports whether the record releases a call that does more than read.
 func (s *entry) effectful(r *proviso.Record) bool {
 	call, ok := r.Event.Body.(*proviso.ToolCall)
@@ -224,7 +235,7 @@ func (s *entry) later(g *Guard, r *proviso.Record) {
 		g.counts.lost.Add(1)
 		s.behind = s.behind[1:]
 	}
-	s.behind = append(s.behind, *r)
+	s.behind = append(s.behind, r)
 }
 
 // forget drops a session that has ended and that the journal holds completely.

@@ -42,6 +42,13 @@ type Queue interface {
 	Enqueue(ctx context.Context, records ...proviso.Record) error
 }
 
+// Taker is a Journal that keeps the records of a guard rather than copies of them: nobody changes them any more.
+// Take is Append where durable is true; where it is not it returns when the records are in line, as Enqueue of a Queue does. The list stays the caller's.
+type Taker interface {
+	Journal
+	Take(ctx context.Context, durable bool, records ...*proviso.Record) error
+}
+
 // Audit says what has to be durable before an effect.
 type Audit uint8
 
@@ -81,7 +88,7 @@ type Guard struct {
 
 // Effect is what came of an event. Where the error of Do is not nil, nothing of it may be forwarded but Result.
 type Effect struct {
-	Record  *proviso.Record     // what was decided about the event
+	Record  *proviso.Record     // what was decided about the event; the session and the journal keep it, and nobody may change it
 	Forward proviso.Event       // the event as it may be forwarded, edits made
 	Answer  *proviso.Record     // what was decided about the call's result; nil where nothing ran
 	Result  *proviso.ToolResult // what the agent may see of the result; an error result where it is withheld
@@ -163,6 +170,8 @@ func (g *Guard) step(ctx context.Context, s *entry, ev proviso.Event, overrule f
 	if ev.Time.IsZero() {
 		ev.Time = g.now()
 	}
+	// What is decided on stays what it is, whatever the caller does with its memory afterwards.
+	ev.Body = proviso.CloneBody(ev.Body)
 	wanted := ev.Seq
 	var approved *proviso.Approval
 	for range maxTries {

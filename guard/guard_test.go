@@ -23,6 +23,7 @@ import (
 var (
 	_ Policy  = (*policy.Policy)(nil)
 	_ Journal = (journal.Store)(nil)
+	_ Taker   = (*journal.Memory)(nil)
 )
 
 // bank is the policy of the stories.
@@ -33,6 +34,14 @@ func bank(t testing.TB) *policy.Policy {
 		t.Fatal(err)
 	}
 	return compiled(t, txtar.Parse(b).Files, "rules.yaml")
+}
+
+// values are the records of a list, for journals that count or refuse what they are given.
+func values(list []*proviso.Record) (out []proviso.Record) {
+	for _, r := range list {
+		out = append(out, *r)
+	}
+	return out
 }
 
 func callOf(id, tool, args string) *proviso.ToolCall {
@@ -376,6 +385,10 @@ func TestAnswersAreChecked(t *testing.T) {
 // busy is a journal in which somebody else is always faster.
 type busy struct{ journal.Memory }
 
+func (b *busy) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
+	return b.Append(ctx, values(records)...)
+}
+
 func (b *busy) Append(context.Context, ...proviso.Record) error {
 	return &journal.SeqError{Session: "s", Got: 1, Want: 2}
 }
@@ -391,6 +404,10 @@ func TestAlwaysSlower(t *testing.T) {
 
 // failing is a journal that is away.
 type failing struct{ journal.Memory }
+
+func (f *failing) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
+	return f.Append(ctx, values(records)...)
+}
 
 func (f *failing) Append(context.Context, ...proviso.Record) error { return errors.New("away") }
 

@@ -15,6 +15,13 @@ type queue struct {
 	waited, enqueued []proviso.Phase
 }
 
+func (q *queue) Take(ctx context.Context, durable bool, records ...*proviso.Record) error {
+	if durable {
+		return q.Append(ctx, values(records)...)
+	}
+	return q.Enqueue(ctx, values(records)...)
+}
+
 func (q *queue) Append(ctx context.Context, records ...proviso.Record) error {
 	for i := range records {
 		q.waited = append(q.waited, records[i].Phase)

@@ -21,6 +21,44 @@ func TestMemoryKeeper(t *testing.T) {
 	TestKeeper(t, func(testing.TB) Keeper { return new(journal.Memory) })
 }
 
+func TestMemoryTaker(t *testing.T) {
+	TestTaker(t, func(testing.TB) Taker { return new(journal.Memory) })
+}
+
+// What the caller does with its memory after a call changes neither the session nor what is on record.
+func TestCallersKeepTheirMemory(t *testing.T) {
+	var log journal.Memory
+	g := &Guard{Policy: bank(t), Journal: &log}
+	args, content := []byte(`{"id":"A1"}`), []byte(`{"open":true}`)
+	call := callOf("1", "get_account", "")
+	call.Args = args
+	_, err := g.Do(context.Background(), proviso.Event{Session: "s", Point: proviso.ToolCallPoint, Body: call}, func(context.Context, proviso.Event) (proviso.ToolResult, error) {
+		return proviso.ToolResult{Content: content}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(args, `{"id":"B9"}`)
+	copy(content, `{"open":null}`)
+	call.Tool = "pay"
+	for r, err := range log.Read(context.Background(), "s", 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch b := r.Event.Body.(type) {
+		case *proviso.ToolCall:
+			if string(b.Args) != `{"id":"A1"}` || b.Tool != "get_account" {
+				t.Errorf("on record is %s %s", b.Tool, b.Args)
+			}
+		case *proviso.ToolResult:
+			if string(b.Content) != `{"open":true}` {
+				t.Errorf("on record is %s", b.Content)
+			}
+		}
+	}
+	sameAsJournal(t, g, &log, "s")
+}
+
 // plainJournal hides that a journal keeps states.
 type plainJournal struct{ Journal }
 
@@ -203,6 +241,10 @@ func TestSnapshotWaitsForTheJournal(t *testing.T) {
 }
 
 type failingKeeper struct{ journal.Memory }
+
+func (k *failingKeeper) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
+	return k.Append(ctx, values(records)...)
+}
 
 func (*failingKeeper) Append(context.Context, ...proviso.Record) error {
 	return errors.New("disk full")

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/proviso-dev/proviso"
@@ -14,7 +13,7 @@ func Clone(r *proviso.Record) *proviso.Record { return cloneRecord(r) }
 func cloneRecord(r *proviso.Record) *proviso.Record {
 	c := *r
 	c.Event.Agents = slices.Clone(r.Event.Agents)
-	c.Event.Body = cloneBody(r.Event.Body)
+	c.Event.Body = proviso.CloneBody(r.Event.Body)
 	c.Decision = cloneDecision(r.Decision)
 	c.Facts = each(r.Facts, cloneFact)
 	c.Stale = each(r.Stale, func(k proviso.FactKey) proviso.FactKey {
@@ -39,7 +38,7 @@ func cloneRecord(r *proviso.Record) *proviso.Record {
 }
 
 func cloneFact(f proviso.FactValue) proviso.FactValue {
-	f.Key, f.Value = slices.Clone(f.Key), cloneValue(f.Value)
+	f.Key, f.Value = slices.Clone(f.Key), proviso.CloneValue(f.Value)
 	return f
 }
 
@@ -52,47 +51,9 @@ func each[T any](list []T, clone func(T) T) []T {
 	return out
 }
 
-func cloneCall(c proviso.ToolCall) proviso.ToolCall {
-	c.Args = slices.Clone(c.Args)
-	return c
-}
-
-func cloneBody(b proviso.Body) proviso.Body {
-	switch b := b.(type) {
-	case *proviso.Message:
-		c := *b
-		c.Confirms = slices.Clone(b.Confirms)
-		return &c
-	case *proviso.ToolCall:
-		c := cloneCall(*b)
-		return &c
-	case *proviso.ToolResult:
-		c := *b
-		c.Content = slices.Clone(b.Content)
-		return &c
-	case *proviso.ToolList:
-		c := *b
-		c.Tools = slices.Clone(b.Tools)
-		return &c
-	case *proviso.ModelRequest:
-		c := *b
-		c.Tools = slices.Clone(b.Tools)
-		return &c
-	case *proviso.ModelResponse:
-		c := *b
-		c.Calls = each(b.Calls, cloneCall)
-		return &c
-	case *proviso.Lifecycle:
-		c := *b
-		c.Attributes = cloneMap(b.Attributes)
-		return &c
-	}
-	return nil
-}
-
 func cloneDecision(d proviso.Decision) proviso.Decision {
 	d.Edits = each(d.Edits, func(e proviso.Edit) proviso.Edit {
-		e.Value = cloneValue(e.Value)
+		e.Value = proviso.CloneValue(e.Value)
 		return e
 	})
 	d.Notices = slices.Clone(d.Notices)
@@ -108,7 +69,7 @@ func cloneDecision(d proviso.Decision) proviso.Decision {
 	d.Missing = each(d.Missing, func(m proviso.Missing) proviso.Missing {
 		m.Key = each(m.Key, cloneNamed)
 		m.Suppliers = each(m.Suppliers, func(s proviso.Supplier) proviso.Supplier {
-			s.Args, s.Open = cloneMap(s.Args), slices.Clone(s.Open)
+			s.Args, s.Open = cloneArgs(s.Args), slices.Clone(s.Open)
 			return s
 		})
 		m.Rules, m.Clauses = slices.Clone(m.Rules), slices.Clone(m.Clauses)
@@ -118,24 +79,11 @@ func cloneDecision(d proviso.Decision) proviso.Decision {
 }
 
 func cloneNamed(v proviso.Value) proviso.Value {
-	v.Val = cloneValue(v.Val)
+	v.Val = proviso.CloneValue(v.Val)
 	return v
 }
 
-func cloneMap(m map[string]any) map[string]any {
-	out := maps.Clone(m)
-	for k, v := range out {
-		out[k] = cloneValue(v)
-	}
-	return out
-}
-
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return cloneMap(v)
-	case []any:
-		return each(v, cloneValue)
-	}
-	return v
+func cloneArgs(m map[string]any) map[string]any {
+	c, _ := proviso.CloneValue(m).(map[string]any)
+	return c
 }

@@ -31,6 +31,15 @@ var _ Store = (*Memory)(nil)
 
 // Append adds copies of the records.
 func (m *Memory) Append(ctx context.Context, records ...proviso.Record) error {
+	copies := make([]*proviso.Record, len(records))
+	for i := range records {
+		copies[i] = cloneRecord(&records[i])
+	}
+	return m.Take(ctx, true, copies...)
+}
+
+// Take adds the records themselves, which nobody may change any more. It never waits.
+func (m *Memory) Take(ctx context.Context, _ bool, records ...*proviso.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -56,7 +65,7 @@ func (m *Memory) Append(ctx context.Context, records ...proviso.Record) error {
 	}
 	for i := range records {
 		id := records[i].Event.Session
-		m.sessions[id] = append(m.sessions[id], cloneRecord(&records[i]))
+		m.sessions[id] = append(m.sessions[id], records[i])
 	}
 	return nil
 }

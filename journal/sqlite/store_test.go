@@ -26,3 +26,7 @@ func TestStore(t *testing.T) {
 func TestKeeper(t *testing.T) {
 	guard.TestKeeper(t, func(t testing.TB) guard.Keeper { return open(t, filepath.Join(t.TempDir(), "j.db")) })
 }
+
+func TestTaker(t *testing.T) {
+	guard.TestTaker(t, func(t testing.TB) guard.Taker { return open(t, filepath.Join(t.TempDir(), "j.db")) })
+}

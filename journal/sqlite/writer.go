@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,22 +150,46 @@ func (w *writer) close() {
 // Append adds records and returns when they are durable: their transaction was committed and synced.
 // Where the line is full it waits. Where the context ends while it waits for the disk, the records may be written all the same; reading the session tells.
 func (s *Store) Append(ctx context.Context, records ...proviso.Record) error {
-	done := make(chan error, 1)
-	if err := s.put(ctx, records, done); err != nil {
+	return s.Take(ctx, true, copied(records)...)
+}
+
+// Enqueue adds records and returns when they are in line; they are written in order, and before anything that is appended or enqueued later. The next Append or Flush that succeeds has made them durable.
+// It never waits for the disk: where the line is full it fails with PV548 and takes nothing. A record that was taken in and could not be written is counted in Stats.
+func (s *Store) Enqueue(ctx context.Context, records ...proviso.Record) error {
+	return s.Take(ctx, false, copied(records)...)
+}
+
+// Take is Append where durable is true, and Enqueue where it is not, for records that nobody changes any more: they are not copied.
+func (s *Store) Take(ctx context.Context, durable bool, records ...*proviso.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := s.write
+	if w == nil {
+		return &Error{Code: CodeStore, Op: "append", Msg: "the store was opened for reading", Hint: "open it without ReadOnly"}
+	}
+	r := &request{records: slices.Clone(records)} // the list is the caller's
+	if !durable {
+		return w.stand(ctx, r)
+	}
+	r.done = make(chan error, 1)
+	if err := w.stand(ctx, r); err != nil {
 		return err
 	}
 	select {
-	case err := <-done:
+	case err := <-r.done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Enqueue adds records and returns when they are in line; they are written in order, and before anything that is appended or enqueued later. The next Append or Flush that succeeds has made them durable.
-// It never waits for the disk: where the line is full it fails with PV548 and takes nothing. A record that was taken in and could not be written is counted in Stats.
-func (s *Store) Enqueue(ctx context.Context, records ...proviso.Record) error {
-	return s.put(ctx, records, nil)
+func copied(records []proviso.Record) []*proviso.Record {
+	out := make([]*proviso.Record, len(records))
+	for i := range records {
+		out[i] = journal.Clone(&records[i])
+	}
+	return out
 }
 
 // Flush returns when everything that was enqueued before is durable, or fails with why it is not.
@@ -180,22 +205,6 @@ func (s *Store) Stats() Stats {
 	waiting := w.queued
 	w.mu.Unlock()
 	return Stats{waiting, w.committed.Load(), w.commits.Load(), w.synced.Load(), w.failed.Load(), w.refused.Load(), w.lost.Load()}
-}
-
-// put stands records in line. They are copied first, outside of the lock.
-func (s *Store) put(ctx context.Context, records []proviso.Record, done chan error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	w := s.write
-	if w == nil {
-		return &Error{Code: CodeStore, Op: "append", Msg: "the store was opened for reading", Hint: "open it without ReadOnly"}
-	}
-	r := &request{records: make([]*proviso.Record, len(records)), done: done}
-	for i := range records {
-		r.records[i] = journal.Clone(&records[i])
-	}
-	return w.stand(ctx, r)
 }
 
 // stand checks the numbers of a request and puts it in line.
