@@ -8,7 +8,7 @@ import (
 // Blocking of large products, in values: a panel of B, blockK×nr, and a block of A, blockM×blockK, stay in the second-level cache, from where a tile reads them in order; blockK×blockN of B
 // stays in the third. blockM is a multiple of every tile's mr, blockN of every nr.
 const (
-	blockK = 384
+	blockK = 512
 	blockM = 120
 	blockN = 2016
 )
@@ -30,15 +30,9 @@ func Gemm(workers int, transA, transB bool, m, n, k int, a []float32, lda int, b
 		return
 	}
 	_ = c[(m-1)*ldc+n-1]
-	if k <= 0 {
-		if !accumulate {
-			for i := range m {
-				clear(c[i*ldc : i*ldc+n])
-			}
-		}
-		return
+	if k = max(k, 0); k > 0 {
+		_, _ = a[lastOf(m, k, lda, transA)], b[lastOf(k, n, ldb, transB)]
 	}
-	_, _ = a[lastOf(m, k, lda, transA)], b[lastOf(k, n, ldb, transB)]
 	gemm(workers, product{transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate})
 }
 
@@ -65,6 +59,14 @@ type product struct {
 
 // gemm divides the larger side of C among the workers.
 func gemm(workers int, p product) {
+	if p.k == 0 && !p.acc {
+		for i := range p.m {
+			clear(p.c[i*p.ldc : i*p.ldc+p.n])
+		}
+	}
+	if p.m == 0 || p.n == 0 || p.k == 0 {
+		return
+	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -104,13 +106,13 @@ func offset(i, ld int, along bool) int {
 func (ks *kernels) gemm(p product) {
 	w := scratches.Get().(*scratch)
 	defer scratches.Put(w)
-	kc := min(blockK, p.k)
-	w.a = grow(w.a, roundUp(min(blockM, p.m), ks.mr)*kc)
-	w.b = grow(w.b, roundUp(min(blockN, p.n), ks.nr)*kc)
+	step := evenly(p.k, blockK)
+	w.a = grow(w.a, roundUp(min(blockM, p.m), ks.mr)*step)
+	w.b = grow(w.b, roundUp(min(blockN, p.n), ks.nr)*step)
 	for j := 0; j < p.n; j += blockN {
 		nc := min(blockN, p.n-j)
-		for q := 0; q < p.k; q += blockK {
-			kc := min(blockK, p.k-q)
+		for q := 0; q < p.k; q += step {
+			kc := min(step, p.k-q)
 			at := q*p.ldb + j
 			if p.transB {
 				at = j*p.ldb + q
@@ -133,6 +135,12 @@ func (ks *kernels) gemm(p product) {
 			}
 		}
 	}
+}
+
+// evenly is the length of the parts, at most most, into which n is best cut: as few as possible, all about as long, and of whole vectors.
+func evenly(n, most int) int {
+	parts := (n + most - 1) / most
+	return min(roundUp((n+parts-1)/parts, 16), most)
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

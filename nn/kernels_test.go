@@ -218,9 +218,22 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// BenchmarkStep is forward, backward and AdamW of a network of 5.5 M parameters on 2,048 tokens; bench/torch compares it with PyTorch.
+// BenchmarkStep is forward, backward and AdamW of networks of 5.5 M and 134 M parameters; bench/torch compares them with PyTorch.
 func BenchmarkStep(b *testing.B) {
-	n, err := New(Config{Layers: 4, Hidden: 256, Heads: 4, FFN: 768, Vocab: 4096, Context: 256})
+	for _, s := range []struct {
+		name          string
+		config        Config
+		batch, length int
+	}{
+		{"5M", Config{Layers: 4, Hidden: 256, Heads: 4, FFN: 768, Vocab: 4096, Context: 256}, 8, 256},
+		{"134M", Config{Layers: 12, Hidden: 768, Heads: 12, FFN: 2048, Vocab: 32000, Context: 256}, 2, 256},
+	} {
+		b.Run(s.name, func(b *testing.B) { benchmarkStep(b, s.config, s.batch, s.length) })
+	}
+}
+
+func benchmarkStep(b *testing.B, c Config, sequences, length int) {
+	n, err := New(c)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -228,14 +241,14 @@ func BenchmarkStep(b *testing.B) {
 	n.Train(All)
 	var batch []Sequence
 	var w Weights
-	for i := range 8 {
-		s := Sequence{Tokens: make([]int32, 256)}
+	for i := range sequences {
+		s := Sequence{Tokens: make([]int32, length)}
 		for t := range s.Tokens {
-			s.Tokens[t] = int32((i*256 + t) * 2654435 % 4096)
+			s.Tokens[t] = int32((i*length + t) * 2654435 % c.Vocab)
 		}
-		batch, w.LogProbs = append(batch, s), append(w.LogProbs, make([]float32, 256))
-		for t := range 255 {
-			w.LogProbs[i][t] = 1.0 / 2048
+		batch, w.LogProbs = append(batch, s), append(w.LogProbs, make([]float32, length))
+		for t := range length - 1 {
+			w.LogProbs[i][t] = 1 / float32(sequences*length)
 		}
 	}
 	a := AdamW{Rate: 1e-3}
@@ -251,7 +264,7 @@ func BenchmarkStep(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(2048*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+	b.ReportMetric(float64(sequences*length*b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
 // BenchmarkDecode is one step of a network of 134 M parameters after a prompt of 32 tokens, for one stream and for sixteen.
