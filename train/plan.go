@@ -21,6 +21,10 @@ func Plan(s *Settings, text Text, info engine.Info, dir string) ([]StagePlan, er
 	var out []StagePlan
 	for i := range s.Stages {
 		g := &s.Stages[i]
+		if g.Kind == "soup" {
+			out = append(out, StagePlan{Name: g.Name, Kind: g.Kind})
+			continue
+		}
 		m, steps, err := g.prepare(dir, text, contextOf(s, info))
 		if err != nil {
 			return nil, err

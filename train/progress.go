@@ -26,6 +26,7 @@ type progress struct {
 	Step        int               `json:"step"`       // optimizer steps of the run
 	Path        string            `json:"path"`       // of the weights
 	Final       string            `json:"final"`      // of the weights of the last finished stage
+	Finals      map[string]string `json:"finals"`     // of those of every stage, and of the start where a stage names it
 	Reference   string            `json:"reference"`
 	Average     string            `json:"average"`
 	Past        string            `json:"past"`
@@ -50,7 +51,7 @@ const (
 
 // nextStage keeps what lives longer than a stage.
 func (p progress) nextStage() progress {
-	return progress{Format: p.Format, Settings: p.Settings, Stage: p.Stage + 1, Step: p.Step, Path: p.Path, Final: p.Final, Tokens: p.Tokens, MetricsSize: p.MetricsSize, EventsSize: p.EventsSize, Saves: p.Saves, Kept: p.Kept}
+	return progress{Format: p.Format, Settings: p.Settings, Stage: p.Stage + 1, Step: p.Step, Path: p.Path, Final: p.Final, Finals: p.Finals, Tokens: p.Tokens, MetricsSize: p.MetricsSize, EventsSize: p.EventsSize, Saves: p.Saves, Kept: p.Kept}
 }
 
 // save keeps the weights under the one of two names that the last checkpoint does not have, then progress.json, which names them, in one rename.

@@ -132,11 +132,27 @@ func open(ctx context.Context, s *Settings, h Host) (*run, error) {
 		return nil, err
 	}
 	if found == nil {
+		r.at.Finals = map[string]string{}
+		if s.names(startName) {
+			if r.at.Finals[startName], err = h.Engine.SaveWeights(ctx, startName); err != nil {
+				return nil, errors.Join(err, r.log.close())
+			}
+		}
 		if err := r.save(ctx); err != nil { // what divergence in the first steps goes back to
 			return nil, errors.Join(err, r.log.close())
 		}
 	}
 	return r, nil
+}
+
+// names reports whether a stage begins with, or is made of, the weights of that name.
+func (s *Settings) names(name string) bool {
+	for i := range s.Stages {
+		if _, part := s.Stages[i].Parts[name]; part || s.Stages[i].From == name {
+			return true
+		}
+	}
+	return false
 }
 
 // context is the longest row.
@@ -173,6 +189,9 @@ func (g *Stage) prepare(dir string, text Text, length int) (*material, int, erro
 // stage runs what is left of the present stage.
 func (r *run) stage(ctx context.Context) error {
 	g := &r.s.Stages[r.at.Stage]
+	if g.Kind == "soup" {
+		return r.soup(ctx, g)
+	}
 	s := &stageRun{Stage: g, run: r, index: r.at.Stage, judge: r.h.Judge}
 	if s.judge == nil {
 		s.judge = byRules(g.Reward)
@@ -192,6 +211,11 @@ func (r *run) stage(ctx context.Context) error {
 	}
 	if r.at.Data == "" {
 		r.at.Data = s.data.digest
+		if g.From != "" {
+			if err := r.h.Engine.LoadWeights(ctx, r.at.Finals[g.From]); err != nil {
+				return err
+			}
+		}
 		if err := s.begin(ctx); err != nil {
 			return err
 		}
@@ -215,11 +239,38 @@ func (r *run) stage(ctx context.Context) error {
 			}
 		}
 	}
+	return r.finish(ctx, g)
+}
+
+// finish keeps the weights of a stage under its name.
+func (r *run) finish(ctx context.Context, g *Stage) (err error) {
 	if r.at.Final, err = r.h.Engine.SaveWeights(ctx, g.Name); err != nil {
 		return err
 	}
+	r.at.Finals[g.Name] = r.at.Final
 	r.at = r.at.nextStage()
 	return r.save(ctx)
+}
+
+// soup mixes the weights of earlier stages.
+func (r *run) soup(ctx context.Context, g *Stage) error {
+	mixer, ok := r.h.Engine.(engine.Merger)
+	if !ok {
+		return fmt.Errorf("stage %s: mixing weights: %w", g.Name, engine.ErrUnsupported)
+	}
+	var parts []engine.Part
+	for _, name := range sortedKeys(g.Parts) {
+		parts = append(parts, engine.Part{Path: r.at.Finals[name], Lambda: g.Parts[name]})
+	}
+	path, err := mixer.MergeWeights(ctx, g.Name, parts)
+	if err != nil {
+		return err
+	}
+	if err := r.h.Engine.LoadWeights(ctx, path); err != nil {
+		return err
+	}
+	r.say("stage %s: a mixture of %d stages", g.Name, len(parts))
+	return r.finish(ctx, g)
 }
 
 // refresh makes the recipe of the present multiplier and coefficient.
@@ -319,7 +370,64 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 			return err
 		}
 	}
+	if err := s.fixup(ctx, view, rows, first, step, &m); err != nil {
+		return err
+	}
 	return s.account(ctx, view, &m)
+}
+
+// fixup repeats steps on the divergence alone until every sample of the batch is within the bound (FixPO, S086).
+func (s *stageRun) fixup(ctx context.Context, view *objective.View, rows []engine.Datum, first []int, step int, m *Metrics) error {
+	if s.Fixup.Bound == 0 || !s.reads(objective.NeedOld) {
+		return nil
+	}
+	alone := objective.Recipe{Name: "fixup", Terms: []objective.Term{objective.OldKL(1)}}
+	for k := 0; ; k++ {
+		out, err := s.run.h.Engine.LogProbs(ctx, "", rows)
+		if err != nil {
+			return err
+		}
+		s.run.count(rows)
+		at := furthest(view, cutOut(out.LogProbs, first))
+		if at <= s.Fixup.Bound {
+			return nil
+		}
+		if k == s.Fixup.Most {
+			m.Violations = append(m.Violations, fmt.Sprintf("fixup: after %d steps a sample is still %.3g nats per token from the policy that drew it", k, at))
+			return nil
+		}
+		if _, err := engine.ForwardBackwardWith(ctx, s.run.h.Engine, rows, func(out engine.Output) (weight, entropy [][]float64, err error) {
+			loss, err := alone.Loss(view, cutOut(out.LogProbs, first))
+			if err != nil {
+				return nil, nil, err
+			}
+			return putIn(rows, loss.W, first), nil, nil
+		}); err != nil {
+			return err
+		}
+		s.run.count(rows)
+		if _, err := s.run.h.Engine.OptimStep(ctx, s.Optimizer.adam(step, s.steps)); err != nil {
+			return err
+		}
+		s.run.at.Step++
+	}
+}
+
+// furthest is the largest mean, over the tokens of a sample that count, of r − 1 − log r, the estimate of KL(old‖new).
+func furthest(v *objective.View, logp [][]float64) float64 {
+	most := 0.0
+	for i := range v.Samples {
+		sum, n := 0.0, 0.0
+		for t, m := range v.Mask[i] {
+			if m {
+				d := logp[i][t] - v.Samples[i].Old[t]
+				sum += math.Expm1(d) - d
+				n++
+			}
+		}
+		most = max(most, sum/max(n, 1))
+	}
+	return most
 }
 
 // worthwhile reports whether a view has anything to learn.

@@ -459,7 +459,7 @@ func TestCost(t *testing.T) {
 			seen = append(seen, *m)
 		}
 	}
-	s := settings(t, "stages:\n  - {name: start, kind: sft, data: [start.jsonl], steps: 40, batch: 2, optimizer: {rate: 0.2}}\n"+
+	s := settings(t, "stages:\n  - {name: begin, kind: sft, data: [start.jsonl], steps: 40, batch: 2, optimizer: {rate: 0.2}}\n"+
 		"  - {name: practise, kind: rl, recipe: group-mean, data: [tasks.jsonl], steps: 120, batch: 1, set: {constant.length: 2}, optimizer: {rate: 0.1}, cost: {budget: 0.2, rate: 0.3}, sample: {plain: 16, tokens: 2},\n"+
 		"     reward: [{rule: contains, value: a}, {name: 'cost:a', rule: contains, value: a}]}\n")
 	if _, err := Run(context.Background(), s, h); err != nil {
@@ -474,6 +474,66 @@ func TestCost(t *testing.T) {
 	}
 	if seen[0].Lambda != 0 || top < 0.5 || late > 0.6 {
 		t.Errorf("multiplier from %g up to %g, late cost %g", seen[0].Lambda, top, late)
+	}
+}
+
+// Two stages from one start, and their soup: it does what both do, half each.
+func TestSoup(t *testing.T) {
+	dir := folder(t, map[string]string{"a.jsonl": `{"prompt":"x","completion":"a"}` + "\n", "b.jsonl": `{"prompt":"x","completion":"b"}` + "\n"})
+	h := host(dir)
+	stage := func(name string) string {
+		return "  - {name: " + name + ", kind: sft, data: [" + name + ".jsonl], from: start, steps: 20, batch: 1, optimizer: {rate: 0.5}}\n"
+	}
+	s := settings(t, "stages:\n"+stage("a")+stage("b")+"  - {name: both, kind: soup, parts: {a: 0.5, b: 0.5}}\n")
+	sum, err := Run(context.Background(), s, h)
+	if err != nil || sum.Path != "both" {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	probability := func(path, answer string) float64 {
+		d, first := engine.Continue([]int32{bytesBegin, 'x'}, []int32{int32(answer[0])})
+		out, err := h.Engine.LogProbs(context.Background(), path, []engine.Datum{d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return math.Exp(out.LogProbs[0][first])
+	}
+	if a, b := probability("a", "a"), probability("b", "b"); a < .9 || b < .9 || probability("b", "a") > .05 {
+		t.Errorf("the stages say a %.2f and b %.2f", a, b)
+	}
+	if a, b := probability("", "a"), probability("", "b"); math.Abs(a-b) > 1e-9 || a < .1 {
+		t.Errorf("the soup says a %.3f and b %.3f", a, b)
+	}
+}
+
+// Fixup holds every sample of the batch within its bound, where the update alone goes further; further terms are added to a recipe.
+func TestFixupAndAdd(t *testing.T) {
+	dir := folder(t, map[string]string{"tasks.jsonl": `{"prompt":"say:","want":"a"}` + "\n"})
+	furthest := func(more string) float64 {
+		h := host(dir)
+		worst := 0.0
+		h.Watch = func(m *Metrics) {
+			worst = max(worst, m.OldKL)
+			if len(m.Violations) > 0 {
+				t.Errorf("%v", m.Violations)
+			}
+		}
+		s := settings(t, "output: run"+fmt.Sprint(len(more))+"\nstages: [{name: s, kind: rl, recipe: fixed-up, data: [tasks.jsonl], steps: 4, batch: 1, inner: 3, optimizer: {rate: 0.5}, sample: {plain: 8, tokens: 2}, reward: [{rule: length}, {name: x, rule: contains, value: e}]"+more+"}]\n")
+		sum, err := Run(context.Background(), s, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more != "" && sum.Steps <= 12 {
+			t.Errorf("no step was added to %d", sum.Steps)
+		}
+		return worst
+	}
+	plain := furthest("")
+	furthest(", fixup: {bound: 0.001, most: 200}, add: {entropy: 0.01, kl2: 0.01}")
+	if plain == 0 {
+		t.Error("nothing moved; the test has lost its point")
+	}
+	if _, err := Parse("run.yaml", []byte("name: x\nmodel: {path: y}\nstages: [{name: a, kind: sft, data: [d], add: {entropi: 1}}]\n")); err == nil || !strings.Contains(err.Error(), "entropy-sampled") {
+		t.Errorf("a term that there is not: %v", err)
 	}
 }
 

@@ -73,11 +73,14 @@ type Checkpoint struct {
 
 // Stage is one part of a run.
 type Stage struct {
-	Name      string             `yaml:"name"` // required, unique
-	Kind      string             `yaml:"kind"` // required: cpt, sft, preference or rl
-	Data      []string           `yaml:"data"` // required: files of JSON lines
+	Name      string             `yaml:"name"`  // required, unique
+	Kind      string             `yaml:"kind"`  // required: cpt, sft, preference, rl or soup
+	From      string             `yaml:"from"`  // the stage whose weights it begins with, or "start"; default the stage before
+	Parts     map[string]float64 `yaml:"parts"` // of a soup: the share of each stage's weights
+	Data      []string           `yaml:"data"`  // required, but for soups: files of JSON lines
 	Recipe    string             `yaml:"recipe"`
 	Set       map[string]float64 `yaml:"set"`  // parameters of the recipe, as clip.high
+	Add       map[string]float64 `yaml:"add"`  // further terms with their coefficients: entropy, entropy-sampled, kl2, kl3, old-kl
 	Gate      []string           `yaml:"gate"` // components that have to be 1 for any reward
 	Weigh     map[string]float64 `yaml:"weigh"`
 	Epochs    float64            `yaml:"epochs"` // default 1, unless steps is given
@@ -92,6 +95,7 @@ type Stage struct {
 	Average   Average            `yaml:"average"`
 	Cost      Cost               `yaml:"cost"`
 	KL        SteerKL            `yaml:"kl"`
+	Fixup     Fixup              `yaml:"fixup"`
 	Stop      Stop               `yaml:"stop"`
 }
 
@@ -142,6 +146,12 @@ type SteerKL struct {
 	Horizon float64 `yaml:"horizon"`
 }
 
+// Fixup repeats steps on the divergence from the policy that drew the samples until no sample of the batch is further from it than a bound.
+type Fixup struct {
+	Bound float64 `yaml:"bound"` // mean nats per token; 0: none
+	Most  int     `yaml:"most"`  // steps at most; default 20
+}
+
 // Stop ends a run that has left its way.
 type Stop struct {
 	Loss float64 `yaml:"loss"` // how many times its best the smoothed loss of cpt, sft and preference may be, plus one; default 3; negative: any
@@ -149,7 +159,10 @@ type Stop struct {
 }
 
 // kinds are the kinds of stages with the recipe that they take when none is named.
-var kinds = map[string]string{"cpt": "maximum-likelihood", "sft": "maximum-likelihood", "preference": "pairs-logistic", "rl": "group-leave-one-out"}
+var kinds = map[string]string{"cpt": "maximum-likelihood", "sft": "maximum-likelihood", "preference": "pairs-logistic", "rl": "group-leave-one-out", "soup": "maximum-likelihood"}
+
+// startName is what a stage calls the weights that the run began with.
+const startName = "start"
 
 func (s *Settings) fill() {
 	if s.Output == "" {
@@ -178,6 +191,7 @@ func (s *Settings) fill() {
 		orElse(&g.Average.Rate, 0.1)
 		orElse(&g.Cost.Rate, 0.05)
 		orElse(&g.KL.Horizon, 1000)
+		orElse(&g.Fixup.Most, 20)
 		orElse(&g.Stop.Loss, 3)
 		orElse(&g.Stop.KL, 20)
 	}
@@ -222,6 +236,14 @@ func (s *Settings) check() error {
 		if names[g.Name] {
 			complain("%s: name: %q is taken by an earlier stage", at, g.Name)
 		}
+		for _, from := range append(sortedKeys(g.Parts), g.From) {
+			if from != "" && from != startName && !names[from] {
+				complain("%s (%s): there is no earlier stage %q%s", at, g.Name, from, hint(from, sortedKeys(names)))
+			}
+		}
+		if g.Name == startName {
+			complain("%s: name: %q are the weights that a run begins with", at, startName)
+		}
 		names[g.Name] = true
 		for _, err := range g.check() {
 			complain("%s (%s): %w", at, g.Name, err)
@@ -238,7 +260,18 @@ func (g *Stage) check() (found []error) {
 		}
 	}
 	if _, known := kinds[g.Kind]; !known {
-		choice("kind", g.Kind, "cpt", "sft", "preference", "rl")
+		choice("kind", g.Kind, "cpt", "sft", "preference", "rl", "soup")
+		return found
+	}
+	if soup := g.Kind == "soup"; soup || len(g.Parts) > 0 {
+		if !soup || len(g.Parts) == 0 || len(g.Data) > 0 || g.From != "" {
+			complain("a soup has parts, and neither data nor from; other stages have no parts")
+		}
+		for name, share := range g.Parts {
+			if math.IsNaN(share) || math.IsInf(share, 0) {
+				complain("parts: the share of %s is %g", name, share)
+			}
+		}
 		return found
 	}
 	choice("long", g.Long, "error", "cut", "drop")
@@ -257,6 +290,7 @@ func (g *Stage) check() (found []error) {
 		{"sample.temperature", g.Sample.Temperature, 0, 100}, {"sample.top_p", g.Sample.TopP, 0, 1}, {"sample.again", float64(g.Sample.Again), 0, 100},
 		{"reference.every", float64(g.Reference.Every), 0, 1e9}, {"reference.rate", g.Reference.Rate, 0, 1}, {"average.every", float64(g.Average.Every), 0, 1e9}, {"average.rate", g.Average.Rate, 0, 1},
 		{"cost.rate", g.Cost.Rate, 0, 1e3}, {"kl.target", g.KL.Target, 0, 1e3}, {"kl.horizon", g.KL.Horizon, 1, 1e12},
+		{"fixup.bound", g.Fixup.Bound, 0, 1e3}, {"fixup.most", float64(g.Fixup.Most), 1, 1e6},
 	} {
 		if !(f.value >= f.low && f.value <= f.top) {
 			complain("%s: %g; it has to be from %g to %g", f.key, f.value, f.low, f.top)
@@ -320,6 +354,14 @@ func (g *Stage) recipe(lambda float64) (*objective.Recipe, error) {
 			inner = objective.None()
 		}
 		r.Normalize = objective.Lagrangian(inner, lambda)
+	}
+	r.Terms = slices.Clone(r.Terms)
+	for _, name := range sortedKeys(g.Add) {
+		term, err := objective.Extra(name, g.Add[name])
+		if err != nil {
+			return nil, fmt.Errorf("add: %w", err)
+		}
+		r.Terms = append(r.Terms, term)
 	}
 	for _, name := range sortedKeys(g.Set) {
 		if v := g.Set[name]; math.IsNaN(v) || math.IsInf(v, 0) {

@@ -1,6 +1,10 @@
 package objective
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strings"
+)
 
 func betaParam(beta, normal float64) Params { return Params{par("beta", beta, normal, "loss per nat")} }
 
@@ -95,4 +99,20 @@ func Distill(beta float64) Term {
 			d := l - v.Samples[i].Teacher[t]
 			return -p.value("beta") * d * d / 2, -p.value("beta") * d
 		})
+}
+
+// extras are the terms that can stand beside the terms of any recipe, sorted by name.
+var extras = []func(coefficient float64) Term{Entropy, EntropySampled, K2, K3, OldKL}
+
+// Extra returns a term that can stand beside the terms of any recipe: entropy, entropy-sampled, kl2, kl3, old-kl.
+func Extra(name string, coefficient float64) (Term, error) {
+	var names []string
+	for _, make := range extras {
+		t := make(coefficient)
+		if t.Name == name {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	return Term{}, fmt.Errorf("no term %q can be added; there are %s", name, strings.Join(names, ", "))
 }

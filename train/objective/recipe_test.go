@@ -118,6 +118,18 @@ func TestWith(t *testing.T) {
 	}
 }
 
+func TestExtra(t *testing.T) {
+	for _, name := range []string{"entropy", "entropy-sampled", "kl2", "kl3", "old-kl"} {
+		term, err := Extra(name, .25)
+		if err != nil || term.Params[0].Value != .25 {
+			t.Errorf("%s: %+v, %v", name, term.About, err)
+		}
+	}
+	if _, err := Extra("clip", 1); err == nil {
+		t.Error("a surrogate was added")
+	}
+}
+
 func TestByName(t *testing.T) {
 	for _, r := range All {
 		if got, err := ByName(r.Name); err != nil || got != r {
