@@ -27,7 +27,7 @@ bench: ## benchmarks against other engines, in a module of their own (BENCH=patt
 figures: ## every figure that is measured, against what is wanted; writes docs/conformance.md and figures.html
 	@{ go test -v -count=1 -timeout 20m ./conformance $(if $(LONG),-args $(LONG)) 2>&1; \
 	   go test -run '^$$' -bench . ./conformance 2>&1; \
-	   (cd bench && go run ./figures 2>&1); } | go run ./conformance/figures -doc docs/conformance.md -html figures.html
+	   (cd bench && go run ./figures 2>&1); $(if $(LONG),(cd bench && go run ./torch 2>&1);) } | go run ./conformance/figures -doc docs/conformance.md -html figures.html
 
 update: ## rewrite golden files and archives with what the tests produce now
 	go test $$(grep -rl --include='*_test.go' --exclude-dir=bench internal/testkit . | xargs -n1 dirname | sort -u) -update

@@ -97,4 +97,16 @@ var Sections = []eval.Section{
 		{Name: "binary.megabytes", Want: eval.AtMost(60), Rare: true, Meaning: "the program"},
 		{Name: "version.start_ms", Want: eval.AtMost(30), Rare: true, Speed: true, Meaning: "milliseconds until `proviso version` ends"},
 	}},
+	{Name: "engine", Title: "The engine", Doc: "Training and decoding on the CPU beside PyTorch and beside what the machine can do, in turns (`cd bench && go run ./torch`; docs/performance.md).", Figures: []eval.Wanted{
+		{Name: "engine.over_torch_1t", Want: eval.AtLeast(1.3), Rare: true, Speed: true, Meaning: "PyTorch's time for a training step over ours, 5.5 M parameters, one thread, CPU time, the same losses"},
+		{Name: "engine.over_torch_2t", Want: eval.AtLeast(1.3), Rare: true, Speed: true, Meaning: "the same on two threads, wall time"},
+		{Name: "engine.over_torch_1t_134m", Want: eval.AtLeast(1.3), Rare: true, Speed: true, Meaning: "the same for 134 M parameters on one thread"},
+		{Name: "engine.over_torch_2t_134m", Want: eval.AtLeast(1.3), Rare: true, Speed: true, Meaning: "and on two"},
+		{Name: "engine.gemm_share_of_peak", Want: eval.AtLeast(0.9), Rare: true, Speed: true, Meaning: "the rate of a product of 512 by 512 over that of multiply-adds on registers, one thread"},
+		{Name: "engine.gemm_share_of_peak_1024", Want: eval.AtLeast(0.9), Rare: true, Speed: true, Meaning: "the same for 1,024 by 1,024"},
+		{Name: "engine.decode_share_of_bandwidth", Want: eval.AtLeast(0.7), Rare: true, Speed: true, Meaning: "the time of reading 134 M weights from memory over that of a token"},
+		{Name: "engine.decode_batch_16_over_1", Want: eval.AtLeast(8), Rare: true, Speed: true, Meaning: "tokens a second of sixteen streams over those of one"},
+		{Name: "engine.bytes_per_parameter", Want: eval.AtMost(18), Rare: true, Meaning: "memory of training beside activations, 5.5 M parameters"},
+		{Name: "engine.bytes_per_parameter_134m", Want: eval.AtMost(18), Rare: true, Meaning: "the same for 134 M"},
+	}},
 }
