@@ -72,6 +72,6 @@ func choose(name string, sets []*kernels) *kernels {
 // sayOnce tells people at a terminal why everything takes so long.
 var sayOnce = sync.OnceFunc(func() {
 	if active == &plain {
-		fmt.Fprintln(os.Stderr, "nn: no AVX2 or AVX-512 kernels in use; computing in plain Go, about 25 times as slow")
+		fmt.Fprintln(os.Stderr, "nn: no AVX2 or AVX-512 kernels in use; computing in plain Go, about ten times as slow")
 	}
 })
