@@ -46,6 +46,7 @@ type progress struct {
 const (
 	progressFile   = "progress.json"
 	progressFormat = 1
+	lockFile       = "lock"
 	maxProgress    = 1 << 20
 )
 

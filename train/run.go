@@ -43,6 +43,7 @@ type run struct {
 	info  engine.Info
 	at    progress
 	log   *recorder
+	lock  *os.File
 	from  time.Time // when it began or was resumed
 	read  int64     // tokens at from
 	last  Metrics
@@ -64,20 +65,28 @@ type stageRun struct {
 	orderOf int
 }
 
-// Run carries settings out, from the checkpoint where the output folder has one. It returns when all stages are done, when the context ends (the state is saved first), or with a proviso.Diagnostic: CodeRow for data,
+// Run carries settings out, from the checkpoint where the output folder has one. It returns when all stages are done, when the context ends (after the batch under way, so that nothing that was computed is lost), or with a proviso.Diagnostic: CodeRow for data,
 // CodeResume for an output folder of other settings, CodeDiverged where training left the numbers, in which case the engine is back at the last good checkpoint.
 func Run(ctx context.Context, s *Settings, h Host) (Summary, error) {
 	r, err := open(ctx, s, h)
 	if err != nil {
 		return Summary{}, err
 	}
-	defer r.log.close()
+	defer r.close()
 	for r.at.Stage < len(s.Stages) {
 		if err := r.stage(ctx); err != nil {
 			return r.summary(), err
 		}
 	}
 	return r.summary(), nil
+}
+
+func (r *run) close() error {
+	var err error
+	if r.log != nil {
+		err = r.log.close()
+	}
+	return errors.Join(err, r.lock.Close())
 }
 
 func (r *run) summary() Summary {
@@ -98,7 +107,7 @@ func (s *Settings) output(dir string) string {
 	return filepath.Join(dir, filepath.FromSlash(s.Output))
 }
 
-func open(ctx context.Context, s *Settings, h Host) (*run, error) {
+func open(ctx context.Context, s *Settings, h Host) (opened *run, err error) {
 	if h.Now == nil {
 		h.Now = time.Now
 	}
@@ -110,6 +119,14 @@ func open(ctx context.Context, s *Settings, h Host) (*run, error) {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}
+	if r.lock, err = lock(filepath.Join(r.dir, lockFile)); err != nil {
+		return nil, proviso.Diagnostic{Pos: proviso.Pos{File: r.dir}, Code: CodeResume, Msg: "another process carries out this run: " + err.Error(), Hint: "wait for it, or give this one another name"}
+	}
+	defer func() {
+		if opened == nil {
+			r.close()
+		}
+	}()
 	found, err := readProgress(r.dir)
 	if err != nil {
 		return nil, err
@@ -135,11 +152,11 @@ func open(ctx context.Context, s *Settings, h Host) (*run, error) {
 		r.at.Finals = map[string]string{}
 		if s.names(startName) {
 			if r.at.Finals[startName], err = h.Engine.SaveWeights(ctx, startName); err != nil {
-				return nil, errors.Join(err, r.log.close())
+				return nil, err
 			}
 		}
 		if err := r.save(ctx); err != nil { // what divergence in the first steps goes back to
-			return nil, errors.Join(err, r.log.close())
+			return nil, err
 		}
 	}
 	return r, nil
@@ -225,21 +242,22 @@ func (r *run) stage(ctx context.Context) error {
 			return errors.Join(r.save(context.WithoutCancel(ctx)), err)
 		}
 		taken := r.at.Step
-		err := s.batch(ctx, r.at.StageStep)
+		whole := context.WithoutCancel(ctx) // a batch is done or not begun
+		err := s.batch(whole, r.at.StageStep)
 		if err == nil {
-			err = s.follow(ctx, taken)
+			err = s.follow(whole, taken)
 		}
 		if err != nil {
-			return s.failed(ctx, err)
+			return s.failed(whole, err)
 		}
 		r.at.StageStep++
 		if (r.moved || r.at.Step/r.s.Checkpoint.Every > taken/r.s.Checkpoint.Every) && r.at.StageStep < s.steps {
-			if err := r.save(ctx); err != nil {
+			if err := r.save(whole); err != nil {
 				return err
 			}
 		}
 	}
-	return r.finish(ctx, g)
+	return r.finish(context.WithoutCancel(ctx), g)
 }
 
 // finish keeps the weights of a stage under its name.
@@ -635,12 +653,9 @@ func (s *stageRun) watch(m *Metrics) error {
 func (s *stageRun) failed(ctx context.Context, err error) error {
 	r := s.run
 	if !errors.Is(err, errDiverged) && !errors.Is(err, engine.ErrNotFinite) {
-		if ctx.Err() != nil { // between two steps nothing is lost; within a batch the batch is
-			return errors.Join(ctx.Err(), r.restore(context.WithoutCancel(ctx)))
-		}
 		return err
 	}
-	if back := r.restore(context.WithoutCancel(ctx)); back != nil {
+	if back := r.restore(ctx); back != nil {
 		return errors.Join(err, back)
 	}
 	return proviso.Diagnostic{Pos: proviso.Pos{File: r.dir}, Code: CodeDiverged, Msg: fmt.Sprintf("stage %s, batch %d: %v; the weights are back at step %d", s.Name, r.at.StageStep+1, err, r.at.Step),

@@ -363,6 +363,26 @@ func TestResumeRefuses(t *testing.T) {
 	refused("broken progress", "cut off", settings(t, stage))
 }
 
+// Two processes do not carry out one run: the second is told, and the first goes on.
+func TestTwoAtOnce(t *testing.T) {
+	dir := folder(t, map[string]string{"rows.jsonl": twelve()})
+	stage := "stages: [{name: learn, kind: sft, data: [rows.jsonl], steps: 3, batch: 2}]\n"
+	h := host(dir)
+	var second error
+	h.Watch = func(m *Metrics) {
+		if m.Step == 2 {
+			_, second = Run(context.Background(), settings(t, stage), host(dir))
+		}
+	}
+	if _, err := Run(context.Background(), settings(t, stage), h); err != nil {
+		t.Fatal(err)
+	}
+	var d proviso.Diagnostic
+	if !errors.As(second, &d) || d.Code != CodeResume || !strings.Contains(d.Msg, "another process") {
+		t.Errorf("the second was told %v", second)
+	}
+}
+
 // Settings that cannot be used: the text is in the archive with what is said about it.
 func TestSettings(t *testing.T) {
 	testkit.Archives(t, "testdata/settings/*.txtar", func(t *testing.T, a *testkit.Archive) {

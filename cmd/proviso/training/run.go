@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/engine/local"
@@ -36,6 +37,9 @@ const maxSettings = 1 << 20
 // exactness is how far two computations of one log-probability differ in 32-bit numbers.
 const exactness = 1e-3
 
+// batchPatience is how long a batch may go on after a signal.
+const batchPatience = 30 * time.Minute
+
 // Run trains.
 func (c *Launch) Run(e *Env) error {
 	if err := e.formats("pretty", "json"); err != nil {
@@ -58,6 +62,9 @@ func (c *Launch) Run(e *Env) error {
 	if c.DryRun {
 		return e.plan(s, h, o)
 	}
+	e.Patience(batchPatience)
+	quiet := context.AfterFunc(e.Context, func() { e.Say("the batch under way is finished and saved; once more to stop at once") })
+	defer quiet()
 	w := &watch{e: e, last: e.Now()}
 	h.Watch, h.Say = w.step, func(what string) { e.Say("%s", what) }
 	sum, err := train.Run(e.Context, s, h)
