@@ -56,7 +56,7 @@ func post(t testing.TB, s *httptest.Server, body string) (status int, answer str
 
 var chance = regexp.MustCompile(`(chatcmpl-|call_)[a-z0-9]+`)
 
-var contents = regexp.MustCompile(`(?m)^data: \{"choices":\[\{"delta":\{"content":"(.+)"\},.*\n\n`)
+var contents = regexp.MustCompile(`(?m)^data: \{"choices":\[\{"delta":\{"content":"((?:[^"\\]|\\.)+)"\},.*\n\n`)
 
 // joined puts the pieces of a text that follow each other in a stream together: how it is dealt depends on who is faster.
 func joined(events string) string {
