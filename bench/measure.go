@@ -159,7 +159,7 @@ type figure struct {
 
 // Figures measures everything and writes one line for each figure: `figure: name = value (n=count)`. Names say the unit where it is not a ratio.
 func Figures(ctx context.Context, w io.Writer) error {
-	for _, measure := range []func(context.Context) ([]figure, error){decideFigures, sessionFigures, originFigures, memoryFigures, guardFigures, auditFigures, binaryFigures} {
+	for _, measure := range []func(context.Context) ([]figure, error){decideFigures, sessionFigures, originFigures, memoryFigures, guardFigures, gatewayFigures, auditFigures, binaryFigures} {
 		figures, err := measure(ctx)
 		if err != nil {
 			return err

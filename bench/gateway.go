@@ -1,0 +1,287 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing/fstest"
+	"time"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/gateway"
+	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/journal/sqlite"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// gatewayPack has tools that read and that do more, with a rule on each.
+var gatewayPack = fstest.MapFS{
+	"proviso.yaml": {Data: []byte("name: bench\nversion: \"1\"\ntools: tools.json\nrules: [rules.yaml]\nreads: [lookup]\n")},
+	"tools.json": {Data: []byte(`[{"type":"function","function":{"name":"lookup","parameters":{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}}},
+		{"type":"function","function":{"name":"mail","parameters":{"type":"object","properties":{"to":{"type":"string"},"body":{"type":"string"}},"required":["to","body"]}}}]`)},
+	"rules.yaml": {Data: []byte("grants:\n  - {tools: [lookup, mail]}\nrules:\n  - {id: inside, tools: [mail], require: \"args.to.endsWith('@example.com')\"}\n  - {id: ids, tools: [lookup], require: \"args.id.startsWith('A')\"}\n")},
+}
+
+// door is one way to the upstream.
+type door struct {
+	name  string
+	url   string
+	calls atomic.Int64 // makes sessions
+}
+
+// Doors are the ways that are compared: straight, through a bare reverse proxy, and through the gateway with either kind of audit. Close ends them.
+type Doors struct {
+	all   []*door
+	up    *httptest.Server
+	ends  []func()
+	http  *http.Client
+	store string
+}
+
+// gatewayTurns is how many user turns a conversation of the workload has before another begins; each request sends the whole again, as clients do.
+const gatewayTurns = 5
+
+// OpenDoors starts an upstream that answers at once, and everything in front of it.
+func OpenDoors(dir string) (d *Doors, err error) {
+	d = &Doors{store: dir, http: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}}}
+	plain, stream := gatewayAnswer("lookup", `{\"id\":\"A1\"}`)
+	mail, _ := gatewayAnswer("mail", `{\"to\":\"x@example.com\",\"body\":\"hello\"}`)
+	var ids atomic.Int64
+	d.up = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		id := fmt.Sprintf("call_%d", ids.Add(1))
+		switch {
+		case bytes.Contains(b, []byte(`"stream":true`)):
+			w.Header().Set("Content-Type", "text/event-stream")
+			for _, event := range strings.SplitAfter(stream, "\n\n") {
+				io.WriteString(w, strings.Replace(event, "call_ID", id, 1))
+				w.(http.Flusher).Flush()
+			}
+		case bytes.Contains(b, []byte(`"model":"mail"`)):
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, strings.Replace(mail, "call_ID", id, 1))
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, strings.Replace(plain, "call_ID", id, 1))
+		}
+	}))
+	d.ends = append(d.ends, d.up.Close)
+	target, err := url.Parse(d.up.URL)
+	if err != nil {
+		return nil, err
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 512}
+	proxy.FlushInterval = -1
+	bare := httptest.NewServer(proxy)
+	d.ends = append(d.ends, bare.Close)
+	d.all = []*door{{name: "direct", url: d.up.URL}, {name: "reverseproxy", url: bare.URL}}
+	p, found := pack.Load(gatewayPack, ".")
+	if p == nil {
+		return nil, found
+	}
+	for _, a := range []struct {
+		name  string
+		audit guard.Audit
+	}{{"best_effort", guard.BestEffort}, {"required", guard.Required}} {
+		store, err := sqlite.Open(filepath.Join(dir, a.name+".db"), sqlite.Options{})
+		if err != nil {
+			return nil, err
+		}
+		s, err := gateway.New(context.Background(), gateway.Config{
+			Load:    func(context.Context) (*gateway.Rules, error) { return &gateway.Rules{Base: []*pack.Pack{p}}, nil },
+			Journal: store, Audit: a.audit, Upstreams: []gateway.Upstream{{Name: "up", URL: d.up.URL, Private: true}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		srv := httptest.NewServer(s.Handler())
+		d.ends = append(d.ends, func() { srv.Close(); s.Close(); store.Close() })
+		d.all = append(d.all, &door{name: a.name, url: srv.URL})
+	}
+	return d, nil
+}
+
+// Close ends everything.
+func (d *Doors) Close() {
+	for i := len(d.ends) - 1; i >= 0; i-- {
+		d.ends[i]()
+	}
+}
+
+// gatewayAnswer is an answer with some 600 bytes of text and one call, plain and as a stream of 40 chunks.
+func gatewayAnswer(tool, args string) (plain, stream string) {
+	text := strings.Repeat("The account is being looked at. ", 20)
+	call := `{"id":"call_ID","type":"function","function":{"name":"` + tool + `","arguments":"` + args + `"}}`
+	plain = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":"` + text + `","tool_calls":[` + call + `]}}],"usage":{"total_tokens":99}}`
+	var b strings.Builder
+	chunk := func(delta, finish string) {
+		fmt.Fprintf(&b, `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}`+"\n\n", delta, finish)
+	}
+	chunk(`{"role":"assistant","content":""}`, "null")
+	for range 37 {
+		chunk(`{"content":"some words "}`, "null")
+	}
+	chunk(`{"tool_calls":[{"index":0,`+call[1:]+`]}`, "null")
+	chunk(`{}`, `"tool_calls"`)
+	b.WriteString("data: [DONE]\n\n")
+	return plain, b.String()
+}
+
+// request is the body of the nth request of a conversation.
+func gatewayRequest(model string, turns int, stream bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"model":%q,"stream":%v,"messages":[{"role":"system","content":%q}`, model, stream, strings.Repeat("You help at the desk of a small shop. ", 10))
+	for i := range turns {
+		if i > 0 {
+			fmt.Fprintf(&b, `,{"role":"assistant","content":"I look at it, one moment."}`)
+		}
+		fmt.Fprintf(&b, `,{"role":"user","content":"Please look at account number %d of mine, and tell me what is in it."}`, i)
+	}
+	b.WriteString(`],"tools":[{"type":"function","function":{"name":"lookup","parameters":{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}}},{"type":"function","function":{"name":"mail","parameters":{"type":"object","properties":{"to":{"type":"string"},"body":{"type":"string"}}}}}]}`)
+	return b.String()
+}
+
+// gatewayLoad is one workload.
+type gatewayLoad struct {
+	name        string
+	connections int
+	model       string
+	stream      bool
+	requests    int
+}
+
+var gatewayLoads = []gatewayLoad{
+	{"1", 1, "m", false, 300}, {"32", 32, "m", false, 1600}, {"256", 256, "m", false, 2560}, {"stream_1", 1, "m", true, 150}, {"stream_32", 32, "m", true, 640}, {"effect_1", 1, "mail", false, 150},
+}
+
+// run sends the requests of a load through a door and returns the time that one took on average, all connections together.
+func (d *Doors) run(to *door, l gatewayLoad) (perRequest time.Duration, err error) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var failed atomic.Pointer[error]
+	bodies := make([]string, gatewayTurns)
+	for i := range bodies {
+		bodies[i] = gatewayRequest(l.model, i+1, l.stream)
+	}
+	begin := time.Now()
+	for range l.connections {
+		wg.Go(func() {
+			session := ""
+			for turn := 0; next.Add(1) <= int64(l.requests); turn++ {
+				if turn%gatewayTurns == 0 {
+					session = fmt.Sprintf("%s-%d", l.name, to.calls.Add(1))
+				}
+				if err := d.one(to.url, bodies[turn%gatewayTurns], session, l.stream); err != nil {
+					failed.Store(&err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if e := failed.Load(); e != nil {
+		return 0, *e
+	}
+	return time.Since(begin) / time.Duration(l.requests), nil
+}
+
+func (d *Doors) one(to, body, session string, stream bool) error {
+	r, err := http.NewRequest(http.MethodPost, to+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(gateway.HeaderSession, session)
+	resp, err := d.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || !bytes.Contains(b, []byte("tool_calls")) {
+		return fmt.Errorf("bench: gateway: status %d: %.300s", resp.StatusCode, b)
+	}
+	return nil
+}
+
+// GatewayRounds is how often every load goes through every door.
+const GatewayRounds = 7
+
+// gatewayFigures measures what a bare reverse proxy and the gateway add to a call: the difference to the same call without them, in turns of one run.
+func gatewayFigures(context.Context) ([]figure, error) {
+	dir, err := os.MkdirTemp("", "proviso-bench-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	d, err := OpenDoors(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	commit, err := commitTime(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []figure
+	for _, l := range gatewayLoads {
+		times := map[string][]float64{}
+		for round := range GatewayRounds + 1 {
+			for k := range d.all {
+				to := d.all[(round+k)%len(d.all)]
+				took, err := d.run(to, l)
+				if err != nil {
+					return nil, err
+				}
+				if round > 0 { // the first round warms up
+					times[to.name] = append(times[to.name], float64(took))
+				}
+			}
+		}
+		direct, proxy, best, required := median(times["direct"]), median(times["reverseproxy"]), median(times["best_effort"]), median(times["required"])
+		added := (best - direct) / (proxy - direct)
+		if l.model == "mail" {
+			out = append(out, figure{"gateway.required_extra_commits", (required - best) / commit, GatewayRounds}, figure{"gateway.commit_us", commit / 1000, GatewayRounds})
+			continue
+		}
+		out = append(out, figure{"gateway.added_over_reverseproxy_" + l.name, added, GatewayRounds},
+			figure{"gateway.added_us_" + l.name, (best - direct) / 1000, GatewayRounds}, figure{"gateway.reverseproxy_added_us_" + l.name, (proxy - direct) / 1000, GatewayRounds})
+		if l.name == "1" {
+			out = append(out, figure{"gateway.added_over_reverseproxy", added, GatewayRounds})
+		}
+	}
+	return out, nil
+}
+
+// commitTime is how long one durable append of one record takes, nothing else going on, in nanoseconds.
+func commitTime(dir string) (float64, error) {
+	s, err := sqlite.Open(filepath.Join(dir, "commit.db"), sqlite.Options{})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	var all []float64
+	for i := range 60 {
+		r := proviso.Record{Event: proviso.Event{Session: "s", Seq: uint64(i + 1), Point: proviso.Input, Body: &proviso.Message{Role: proviso.User, Text: "hello"}}}
+		begin := time.Now()
+		if err := s.Append(context.Background(), r); err != nil {
+			return 0, err
+		}
+		all = append(all, float64(time.Since(begin)))
+	}
+	return median(all), nil
+}

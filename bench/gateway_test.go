@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+var soak = flag.Duration("soak", 0, "how long TestGatewaySoak runs; 0 skips it")
+
+// The figures of the gateway alone: go test -run GatewayFigures -v.
+func TestGatewayFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: takes a minute; run without -short")
+	}
+	figures, err := gatewayFigures(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range figures {
+		fmt.Printf("figure: %s = %.2f (n=%d)\n", f.name, f.value, f.n)
+	}
+}
+
+// Memory stays flat under a steady load: go test -run GatewaySoak -v -timeout 20m -args -soak 10m.
+func TestGatewaySoak(t *testing.T) {
+	if *soak == 0 {
+		t.Skip("skipped: give -args -soak 10m")
+	}
+	d, err := OpenDoors(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	live := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / (1 << 20)
+	}
+	to := d.all[2]
+	end := time.Now().Add(*soak)
+	var early, late float64
+	requests := 0
+	for n := 0; time.Now().Before(end); n++ {
+		for _, stream := range []bool{false, true} {
+			if _, err := d.run(to, gatewayLoad{"soak", 16, "m", stream, 400}); err != nil {
+				t.Fatal(err)
+			}
+			requests += 400
+		}
+		if left := time.Until(end); early == 0 && left < *soak*2/3 {
+			early = live()
+		}
+	}
+	late = live()
+	fmt.Printf("figure: gateway.soak_heap_growth_mb = %.2f (n=%d)\n", late-early, requests)
+	fmt.Printf("figure: gateway.soak_heap_mb = %.2f (n=%d)\n", late, requests)
+	fmt.Printf("figure: gateway.soak_goroutines = %d (n=%d)\n", runtime.NumGoroutine(), requests)
+	if late > 1.5*early+16 {
+		t.Errorf("the heap grew from %.1f to %.1f MB", early, late)
+	}
+}
