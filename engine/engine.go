@@ -58,12 +58,16 @@ type Info struct {
 	Params     int64  // all parameters
 	Trainable  int64  // those that OptimStep changes
 	Entropy    bool   // Output.Entropy is filled, and Datum.Entropy is understood
+	Patch      int    // values of one image patch; 0: the model takes none
 	LoRARank   int    // 0: every parameter is trained
 	StepsTaken int    // optimizer steps in the state being trained
 }
 
 // NoTarget in Datum.Target says that nothing is predicted there: the position only gives context, costs no output layer, and its log-probability is 0.
 const NoTarget int32 = -1
+
+// PatchInput in Datum.Input says that the position reads the next image patch instead of a token.
+const PatchInput int32 = -1
 
 // Datum is one row: position i reads Input[i] and predicts Target[i], so that a text t of n tokens has Input t[:n-1] and Target t[1:]. All slices have the same length, at least 1.
 type Datum struct {
@@ -73,6 +77,8 @@ type Datum struct {
 	Weight []float64
 	// Entropy is −dLoss/dH for each position, H being the entropy in nats of the next-token distribution there. Nil is all zeros.
 	Entropy []float64
+	// Patches holds Info.Patch values for each PatchInput, in order. A patch is never a target, so that images are masked from the loss.
+	Patches []float32
 }
 
 // Continue returns the row that scores a continuation after a prompt, and the position of the continuation's first token in Target; before it nothing is predicted. An empty prompt leaves the first token of the continuation without a prediction; first is then −1.
@@ -241,14 +247,27 @@ func checkDatum(info Info, d Datum) error {
 	case info.Context > 0 && n > info.Context:
 		return fmt.Errorf("%d tokens, but the context holds %d; shorten the text or split it", n, info.Context)
 	}
+	patches := 0
 	for k, tokens := range [][]int32{d.Input, d.Target} {
 		for i, t := range tokens {
 			if k == 1 && t == NoTarget {
 				continue
 			}
+			if k == 0 && t == PatchInput && info.Patch > 0 {
+				patches++
+				continue
+			}
 			if t < 0 || info.Vocab > 0 && int(t) >= info.Vocab {
 				return fmt.Errorf("position %d: token %d is not in the vocabulary of %d; was the text cut by another tokenizer?", i, t, info.Vocab)
 			}
+		}
+	}
+	if len(d.Patches) != patches*info.Patch {
+		return fmt.Errorf("%d values for %d patches of %d", len(d.Patches), patches, info.Patch)
+	}
+	for i, x := range d.Patches {
+		if v := float64(x); math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("value %d of the patches is %g", i, x)
 		}
 	}
 	for _, w := range [][]float64{d.Weight, d.Entropy} {

@@ -68,7 +68,7 @@ func New(o Options) (*Engine, error) {
 		choose = nn.Adapters
 	}
 	o.Net.Train(choose)
-	e := &Engine{o: o, info: engine.Info{Name: o.Name, Vocab: c.Vocab, Context: c.Context, Entropy: true, LoRARank: o.Net.LoRA().Rank}}
+	e := &Engine{o: o, info: engine.Info{Name: o.Name, Vocab: c.Vocab, Context: c.Context, Entropy: true, Patch: c.Patch, LoRARank: o.Net.LoRA().Rank}}
 	for _, p := range o.Net.Params() {
 		e.info.Params += int64(len(p.Data))
 		if p.Grad != nil {
@@ -108,7 +108,7 @@ func (e *Engine) pieces(batch []engine.Datum) [][]engine.Datum {
 func sequences(batch []engine.Datum) []nn.Sequence {
 	out := make([]nn.Sequence, len(batch))
 	for i, d := range batch {
-		out[i] = nn.Sequence{Tokens: d.Input, Targets: d.Target}
+		out[i] = nn.Sequence{Tokens: d.Input, Targets: d.Target, Patches: d.Patches}
 	}
 	return out
 }

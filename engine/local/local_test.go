@@ -386,6 +386,42 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
+// What an image shows can be learnt: two patches, two words. Patches are inputs, never targets.
+func TestPatches(t *testing.T) {
+	c := tiny
+	c.Patch = 3
+	net, err := nn.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net.Init(1)
+	e, err := New(Options{Net: net, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := func(patch []float32, word int32) engine.Datum {
+		return engine.Datum{Input: []int32{1, engine.PatchInput, 2}, Target: []int32{engine.NoTarget, engine.NoTarget, word}, Weight: []float64{0, 0, .5}, Patches: patch}
+	}
+	batch := []engine.Datum{seen([]float32{1, 0, -1}, 5), seen([]float32{-1, .5, 1}, 6)}
+	var out engine.Output
+	for range 150 {
+		if out, err = e.ForwardBackward(context.Background(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.OptimStep(context.Background(), engine.Adam{LearningRate: 1e-2, ClipNorm: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := out.LogProbs[0][2], out.LogProbs[1][2]; a < -.1 || b < -.1 {
+		t.Errorf("the words have log-probabilities %g and %g", a, b)
+	}
+	for name, bad := range map[string]engine.Datum{"too few values": seen([]float32{1}, 5), "NaN": seen([]float32{1, float32(math.NaN()), 0}, 5), "a patch as a target": {Input: []int32{1}, Target: []int32{-2}}} {
+		if _, err := e.ForwardBackward(context.Background(), []engine.Datum{bad}); !errors.Is(err, engine.ErrInput) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Twelve examples are learnt by heart, in about a second where the kernels are fast.
 func TestOverfitTwelve(t *testing.T) {
 	net, err := nn.New(nn.Config{Layers: 2, Hidden: 32, Heads: 4, FFN: 64, Vocab: 64, Context: 32})
