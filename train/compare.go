@@ -78,7 +78,7 @@ type namedValue struct {
 	Value float64
 }
 
-// tail is the mean of the last tenth of a stage's steps, at least one; nil where the run has none.
+// tail is the mean of the last tenth of a stage's steps, at least one, over those that measured it; nil where the run has none.
 func tail(run []Metrics, stage string) []namedValue {
 	var of []Metrics
 	for _, m := range run {
@@ -89,15 +89,18 @@ func tail(run []Metrics, stage string) []namedValue {
 	if len(of) == 0 {
 		return nil
 	}
-	of = of[len(of)-int(math.Ceil(float64(len(of))/10)):]
 	var out []namedValue
-	for i := range of {
-		for k, v := range of[i].values() {
-			if i == 0 {
-				out = append(out, namedValue{v.Name, 0})
+	for _, v := range (&Metrics{}).values() {
+		sum, n := 0.0, 0.0
+		for i := range of[len(of)-int(math.Ceil(float64(len(of))/10)):] {
+			for _, x := range of[len(of)-1-i].values() {
+				if x.Name == v.Name {
+					sum += x.Value
+					n++
+				}
 			}
-			out[k].Value += v.Value / float64(len(of))
 		}
+		out = append(out, namedValue{v.Name, sum / max(n, 1)})
 	}
 	return out
 }

@@ -49,8 +49,11 @@ type Metrics struct {
 	Seconds         float64 `json:"seconds"` // since the run began or was resumed
 }
 
-// values are the numbers that curves are drawn of, by the names of their keys.
+// values are the numbers that curves are drawn of, by the names of their keys. A batch with nothing to learn has few.
 func (m *Metrics) values() []namedValue {
+	if m.Skipped {
+		return []namedValue{{"reward", m.Reward}, {"constant", m.Constant}}
+	}
 	return []namedValue{
 		{"loss", m.Loss}, {"reward", m.Reward}, {"cost", m.Cost}, {"entropy", m.Entropy}, {"ref_kl", m.RefKL}, {"old_kl", m.OldKL}, {"clip_share", m.ClipShare}, {"max_ratio", m.MaxRatio},
 		{"margin", m.Margin}, {"accuracy", m.Accuracy}, {"constant", m.Constant}, {"grad_norm", m.GradNorm}, {"learning_rate", m.LearningRate}, {"lambda", m.Lambda}, {"tokens_per_second", m.TokensPerSecond},
