@@ -71,7 +71,7 @@ func (s *Store) Acts(ctx context.Context) iter.Seq2[journal.SealedAct, error] {
 
 // Bodies returns how many bodies Redact would take out.
 func (s *Store) Bodies(ctx context.Context, session string, from, to uint64) (n int64, err error) {
-	if err := s.settled(ctx); err != nil {
+	if err := s.settled(ctx, ""); err != nil {
 		return 0, err
 	}
 	if to == 0 {
@@ -293,7 +293,7 @@ func (s *Store) PutSnapshot(ctx context.Context, session string, seq uint64, pol
 // Snapshot returns the newest state that was kept of a session under a policy, after a record before number before (0: any), and the number of that record; ok is false where there is none.
 // One that is not what its act says is a *journal.ChainError.
 func (s *Store) Snapshot(ctx context.Context, session, policy string, before uint64) (seq uint64, state []byte, ok bool, err error) {
-	if err := s.settled(ctx); err != nil {
+	if err := s.settled(ctx, session); err != nil {
 		return 0, nil, false, err
 	}
 	limit := int64(before)
@@ -329,7 +329,7 @@ func snapshotFinding(session string, seq uint64) journal.Finding {
 // Checkpoint states the tips of all sessions, signs that, keeps it in the store and returns it; keep a copy of its text away from the store.
 // Everything that was enqueued before is part of it. It may be called on a store that was opened for reading, beside whoever writes: a checkpoint is part of no chain that the writer holds.
 func (s *Store) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
-	if err := s.settled(ctx); err != nil {
+	if err := s.settled(ctx, ""); err != nil {
 		return nil, err
 	}
 	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=trusted_schema(0)"))

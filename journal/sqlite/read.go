@@ -14,8 +14,8 @@ var _ journal.Store = (*Store)(nil)
 // page is how many rows are read at a time. A reader that takes its time must not hold a transaction open, which would keep the log from being tidied.
 const page = 256
 
-// settled waits until everything that stands in line is written, so that a session is read with what was enqueued for it.
-func (s *Store) settled(ctx context.Context) error {
+// settled waits until everything that stands in line is written, so that a session is read with what was enqueued for it. Nobody waits for a session of which nothing was taken in.
+func (s *Store) settled(ctx context.Context, session string) error {
 	w := s.write
 	if s.closed() {
 		return journal.ErrClosed
@@ -24,7 +24,8 @@ func (s *Store) settled(ctx context.Context) error {
 		return nil
 	}
 	w.mu.Lock()
-	idle := len(w.line) == 0 && w.inHand == 0
+	_, known := w.accepted[session]
+	idle := len(w.line) == 0 && w.inHand == 0 || session != "" && !known
 	w.mu.Unlock()
 	if idle {
 		return nil
@@ -35,7 +36,7 @@ func (s *Store) settled(ctx context.Context) error {
 // Read yields the records of a session from a number on, with everything that was enqueued before. Each is checked against the chain; one that does not fit ends the sequence with a *journal.ChainError.
 func (s *Store) Read(ctx context.Context, session string, from uint64) iter.Seq2[proviso.Record, error] {
 	return func(yield func(proviso.Record, error) bool) {
-		if err := s.settled(ctx); err != nil {
+		if err := s.settled(ctx, session); err != nil {
 			yield(proviso.Record{}, err)
 			return
 		}
@@ -131,7 +132,7 @@ func entries(rows *sql.Rows, err error) (list []journal.Entry, last int64, _ err
 // Sessions yields the ids of all sessions that have records, sorted.
 func (s *Store) Sessions(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if err := s.settled(ctx); err != nil {
+		if err := s.settled(ctx, ""); err != nil {
 			yield("", err)
 			return
 		}
@@ -184,7 +185,7 @@ func (s *Store) Entries(ctx context.Context, after int64, texts ...string) iter.
 	query += " ORDER BY n LIMIT ?"
 	args = append(args, page)
 	return func(yield func(*journal.Entry, error) bool) {
-		if err := s.settled(ctx); err != nil {
+		if err := s.settled(ctx, ""); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -197,7 +198,7 @@ func (s *Store) Entries(ctx context.Context, after int64, texts ...string) iter.
 
 // Position returns the number, in the order of appending, behind which the last n records stand; 0 where there are no more than n.
 func (s *Store) Position(ctx context.Context, n int) (int64, error) {
-	if err := s.settled(ctx); err != nil {
+	if err := s.settled(ctx, ""); err != nil {
 		return 0, err
 	}
 	var at sql.NullInt64

@@ -13,7 +13,7 @@ import (
 // Verify streams the whole store through a verifier that has been given its checkpoints: the newest checkpoint in the store, the acts, the records, the snapshots, and SQLite's own look at the file.
 // Something wrong with the store is a finding of the verifier's report; Verify fails only where it cannot complete.
 func (s *Store) Verify(ctx context.Context, v *journal.Verifier) error {
-	if err := s.settled(ctx); err != nil {
+	if err := s.settled(ctx, ""); err != nil {
 		return err
 	}
 	steps := []func(context.Context, *journal.Verifier) error{s.verifyFile, s.verifyCheckpoint, s.verifyActs, s.verifyRecords, s.verifySnapshots}
