@@ -24,7 +24,8 @@ type conversation struct {
 	at *bound
 	// changed tells what became of things that the client keeps and will send again as it knows them: the redactions, or what stands in place of what was withheld.
 	changed map[digest]change
-	read    bool // changed holds what the journal knows
+	read    bool            // changed and stopped hold what the journal knows
+	stopped *proviso.Record // the session's start where it was denied: nothing of such a session goes on
 	// said maps texts that went out in place of others to what the session knows; empty where it knows nothing of it.
 	said map[digest]string
 	// denied counts identical denials.
@@ -75,11 +76,14 @@ func bodyDigest(b proviso.Body) digest {
 // remember notes what was decided about something that the client will send again.
 func (c *conversation) remember(r *proviso.Record) {
 	ch, ok := changeOf(r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if startDenied(r) {
+		c.stopped = r
+	}
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.changed) >= maxRemembered {
 		c.changed, c.read = nil, false
 	}
@@ -111,9 +115,13 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		return nil
 	}
 	found := map[digest]change{}
+	var stopped *proviso.Record
 	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
 		if err != nil {
 			return err
+		}
+		if startDenied(&r) {
+			stopped = &r
 		}
 		if ch, ok := changeOf(&r); ok && !r.Redacted {
 			found[bodyDigest(r.Event.Body)] = ch
@@ -125,7 +133,28 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		found[k] = v
 	}
 	c.changed, c.read = found, true
+	if stopped != nil {
+		c.stopped = stopped
+	}
 	return nil
+}
+
+func startDenied(r *proviso.Record) bool {
+	return r.Event.Point == proviso.SessionStart && r.Decision.Outcome != proviso.Allow
+}
+
+// stop is the record of the session's start where it was denied.
+func (c *conversation) stop() *proviso.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+// fresh says that the journal knows nothing of the session.
+func (c *conversation) fresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = true
 }
 
 func (c *conversation) changeTo(b proviso.Body) (change, bool) {

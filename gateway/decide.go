@@ -189,10 +189,20 @@ func (v *visit) begin(ctx context.Context, at proviso.Point) map[string]any {
 		return nil
 	}
 	stands, err := v.at.guard.Resync(ctx, v.who.session, nil)
-	if err != nil || stands.Next > 1 {
-		return nil // where the session is not at hand, the decision says so
+	if err != nil {
+		return nil // the session is not at hand; the decision says so
+	}
+	if stands.Next > 1 {
+		if err := v.conv.recall(ctx, v.Server); err != nil {
+			return map[string]any{"outcome": "deny", "allow": false, "code": guard.CodeSession, "explanation": "the session cannot be read: " + err.Error()}
+		}
+		if r := v.conv.stop(); r != nil {
+			return effectOf(guard.Effect{Record: r, Forward: r.Event})
+		}
+		return nil
 	}
 	e, err := v.at.guard.Do(ctx, proviso.Event{Session: v.who.session, Point: proviso.SessionStart, Agents: v.who.agents, Body: v.who.start()}, nil)
+	v.conv.remember(e.Record)
 	if err != nil {
 		return effectOf(e)
 	}

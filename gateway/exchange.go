@@ -184,9 +184,6 @@ func (s *Server) join(ctx context.Context, gen *generation, who *identity, route
 	if err == nil {
 		err = conv.bind(ctx, at)
 	}
-	if err == nil {
-		err = conv.recall(ctx, s)
-	}
 	for _, name := range who.overlays {
 		if err == nil {
 			err = s.attach(ctx, gen, who, conv, route, overlay{Name: name})
@@ -271,6 +268,20 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 	if err != nil {
 		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, err.Error())
 		d.Code = "session_unavailable"
+		return &d
+	}
+	if known.Next > 1 {
+		err = x.conv.recall(ctx, x.Server)
+	} else {
+		x.conv.fresh()
+	}
+	if err != nil {
+		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "what became of earlier turns cannot be read: "+err.Error())
+		d.Code = "session_unavailable"
+		return &d
+	}
+	if r := x.conv.stop(); r != nil {
+		d := denialOf(r)
 		return &d
 	}
 	if known.Next == 1 {

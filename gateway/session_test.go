@@ -557,6 +557,28 @@ func lastText(t *testing.T, d dialect, door *door, turns []said) string {
 	return d.read(t, status, h.Get("Content-Type"), body).text
 }
 
+// A session whose start was denied does not go on: not with the next request, not after a restart, not by another route.
+func TestDeniedStart(t *testing.T) {
+	each(t, func(t *testing.T, d dialect) {
+		first := newDoor(t, nil)
+		first.up.say(d.plain(fine), "")
+		again := newDoor(t, func(c *Config) { c.Journal = first.journal })
+		again.up.say(d.plain(fine), "")
+		for i, at := range []struct {
+			*door
+			agent string
+		}{{first, "banned-1"}, {first, "banned-1"}, {first, "honest"}, {again, "honest"}} {
+			_, _, body := at.post(d.wire.Path(), d.request("m", hello, nil, false), HeaderSession, "s", HeaderAgent, at.agent)
+			if at.up.count() != 0 || !strings.Contains(body, "may not begin") {
+				t.Errorf("request %d: %s", i, body)
+			}
+			if _, out := at.decide(`{"session":"s","tool":"lookup","args":{"id":"A"}}`, HeaderAgent, at.agent); out["allow"] != false {
+				t.Errorf("decision %d: %v", i, out)
+			}
+		}
+	})
+}
+
 // A client that changes what was said before: the new words are decided, and not taken for something that the user says now.
 func TestChangedTranscripts(t *testing.T) {
 	each(t, func(t *testing.T, d dialect) {
