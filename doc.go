@@ -29,6 +29,9 @@
 // pack. Package eval/scorer turns what audits found into numbers; package eval runs suites of cases, goes on where a run was killed, and says what two runs differ in and how sure
 // that is. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
 //
+// Package engine holds the verbs of training (forward and backward, step, sample, save, load), engine/local carries them out over nn and model, engine/tinker over HTTP. Package
+// train/objective says what is minimised, as pure functions from samples to one weight per token; package train repeats, and goes on where it was killed.
+//
 // Which package may import which is a text in internal/house, and a test. Where a new thing belongs is in docs/adding.md.
 //
 // # Where to begin
