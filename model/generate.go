@@ -217,6 +217,8 @@ func (g *Generator) Generate(ctx context.Context, req Request, emit func(Piece) 
 		case <-j.wake:
 		case <-j.ended:
 			ended = true
+		case <-ctx.Done(): // it may wait for a slot still
+			return Answer{}, fmt.Errorf("generate: %w", ctx.Err())
 		case <-g.done:
 			select {
 			case <-j.ended:

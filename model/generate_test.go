@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -331,6 +332,25 @@ func TestCancelAndClose(t *testing.T) {
 	if _, err := g.Generate(context.Background(), Request{Prompt: []int32{1}}, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed generator gives %v", err)
 	}
+}
+
+// A request that waits for the slot of others goes as soon as it is not wanted any more.
+func TestCancelWhileWaiting(t *testing.T) {
+	g := NewGenerator(made(t, "llama"), GeneratorOptions{Slots: 1})
+	var before sync.WaitGroup
+	for range 40 {
+		before.Go(func() { g.Generate(context.Background(), Request{Prompt: []int32{1}, End: []int32{}}, nil) })
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := g.Generate(ctx, Request{Prompt: []int32{1}, End: []int32{}}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if len(g.queue) < 5 {
+		t.Errorf("it was let go when only %d waited with it", len(g.queue))
+	}
+	g.Close()
+	before.Wait()
 }
 
 func TestGeneratorIsAModel(t *testing.T) {

@@ -138,7 +138,23 @@ func (m *Model) loadTexts(dir string, o LoadOptions) error {
 			return err
 		}
 	}
-	return m.loadDefaults(dir)
+	if err := m.loadDefaults(dir); err != nil {
+		return err
+	}
+	m.endTurns()
+	return nil
+}
+
+// endTurns adds the tokens that end a turn in the model's chat form to those that end a text: checkpoints that were trained on from a base model often name the base's only.
+func (m *Model) endTurns() {
+	if m.Chat == nil || m.Tokenizer == nil {
+		return
+	}
+	for _, end := range m.Chat.End {
+		if id, ok := m.Tokenizer.ID(end); ok && !slices.Contains(m.Config.End, id) {
+			m.Config.End = append(m.Config.End, id)
+		}
+	}
 }
 
 // loadTemplate finds the chat template: in a file of its own, or in tokenizer_config.json.
@@ -249,23 +265,18 @@ func New(c Config, tok *tokenizer.Tokenizer, form *chat.Family, seed uint64) (*M
 	if tok != nil && tok.Size() > c.Net.Vocab {
 		return nil, diagnose("", CodeMismatch, "make the vocabulary as large as the tokenizer", "the tokenizer has %d tokens, and the network %d", tok.Size(), c.Net.Vocab)
 	}
-	if form != nil && tok != nil {
-		for _, end := range form.End {
-			if id, ok := tok.ID(end); ok && !slices.Contains(c.End, id) {
-				c.End = append(c.End, id)
-			}
-		}
-		if len(c.End) == 0 {
-			return nil, diagnose("", CodeMismatch, "train the tokenizer with the tokens that end a turn", "the tokenizer has none of the tokens %q of %s", form.End, form.Name)
-		}
-	}
 	net, err := nn.New(c.Net)
 	if err != nil {
 		return nil, diagnose("", CodeConfig, "change the size of the network", "%v", err)
 	}
 	net.Init(seed)
 	c.Net = net.Config()
-	return &Model{Name: "new", Config: c, Net: net, Tokenizer: tok, Chat: form}, nil
+	m := &Model{Name: "new", Config: c, Net: net, Tokenizer: tok, Chat: form}
+	m.endTurns()
+	if form != nil && tok != nil && len(m.Config.End) == 0 {
+		return nil, diagnose("", CodeMismatch, "train the tokenizer with the tokens that end a turn", "the tokenizer has none of the tokens %q of %s", form.End, form.Name)
+	}
+	return m, nil
 }
 
 // Params is the number of parameters, adapters not counted.

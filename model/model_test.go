@@ -503,6 +503,25 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
+// A checkpoint whose configuration names only the base model's end of a text still ends its turns.
+func TestTurnsEnd(t *testing.T) {
+	m := made(t, "llama")
+	end, _ := m.Tokenizer.ID("<|im_end|>")
+	base, _ := m.Tokenizer.ID("<|endoftext|>")
+	m.Config.End = []int32{base}
+	got, err := Load(saved(t, m, SaveOptions{}), LoadOptions{})
+	if err != nil || !slices.Equal(got.Config.End, []int32{base, end}) {
+		t.Errorf("ends are %v, want %v and %v (%v)", got.Config.End, base, end, err)
+	}
+	bytesOnly, err := tokenizer.Train(slices.Values([]string{"a"}), tokenizer.TrainOptions{Size: 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(tiny("llama"), bytesOnly, chat.ChatML, 1); err == nil || !strings.Contains(err.Error(), "none of the tokens") {
+		t.Errorf("a tokenizer without ends of turns gives %v", err)
+	}
+}
+
 // The files beside the weights are what other programs look for.
 func TestFilesOfOthers(t *testing.T) {
 	m := made(t, "llama")
