@@ -232,6 +232,19 @@ func (c contract) samples(t *testing.T) {
 		d, first := Continue(req.Prompt, s.Tokens)
 		c.near(t, "log-probabilities of a sample", s.LogProbs, scored(t, e, "", d)[first:])
 	}
+	longer := SampleRequest{Prompt: contractText[:5], Count: 2, MaxTokens: 9, Temperature: 1, Seed: 3}
+	one, err := e.Sample(ctx, "", longer)
+	must(t, one, err)
+	together, err := SampleBatch(ctx, e, "", []SampleRequest{req, longer, req})
+	must(t, together, err)
+	for i, want := range [][]Sequence{a, one, a} {
+		for k, s := range want {
+			if got := together[i][k]; !slices.Equal(got.Tokens, s.Tokens) || got.Stop != s.Stop {
+				t.Errorf("request %d, sample %d is %v together with others and %v alone", i, k, got.Tokens, s.Tokens)
+			}
+			c.near(t, "log-probabilities together with others", together[i][k].LogProbs, s.LogProbs)
+		}
+	}
 	req.Seed = 8
 	other, err := e.Sample(ctx, "", req)
 	must(t, other, err)

@@ -161,6 +161,28 @@ type Sequence struct {
 	Stop     string // "stop": it ends with a token of Stop; "length": it was cut off
 }
 
+// BatchSampler is implemented by engines that draw for several prompts faster together than one after another.
+type BatchSampler interface {
+	// SampleBatch answers each request as Sample would, number for number.
+	SampleBatch(ctx context.Context, path string, reqs []SampleRequest) ([][]Sequence, error)
+}
+
+// SampleBatch draws for several prompts on any engine: together where it is a BatchSampler, else one after another.
+func SampleBatch(ctx context.Context, e Engine, path string, reqs []SampleRequest) ([][]Sequence, error) {
+	if b, ok := e.(BatchSampler); ok {
+		return b.SampleBatch(ctx, path, reqs)
+	}
+	out := make([][]Sequence, len(reqs))
+	for i, r := range reqs {
+		drawn, err := e.Sample(ctx, path, r)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = drawn
+	}
+	return out, nil
+}
+
 // Merger is implemented by engines that can mix stored weights: θ = Σ λ·θ_path. It serves model soups, moving averages and the reset of a reference.
 type Merger interface {
 	// MergeWeights stores Σ Lambda·weights under a name and returns its path; the optimizer state is empty.

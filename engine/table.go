@@ -298,22 +298,40 @@ func Draw(logits []float64, req SampleRequest, u float64) (token int32, logp flo
 	if scale == 0 {
 		scale = 1
 	}
-	top := slices.Max(logits)
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
 	p := make([]float64, len(logits))
-	order := make([]int32, len(logits))
 	sum := 0.0
 	for i, x := range logits {
-		order[i] = int32(i)
-		p[i] = math.Exp((x - top) / scale)
+		p[i] = math.Exp((x - logits[best]) / scale)
 		sum += p[i]
 	}
-	cut := req.Temperature == 0 || req.TopK > 0 || req.TopP > 0 && req.TopP < 1
-	if cut {
-		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(p[b], p[a]) })
+	switch {
+	case req.Temperature == 0:
+		return int32(best), math.Log(p[best] / sum)
+	case req.TopK > 0 || req.TopP > 0 && req.TopP < 1:
+		return drawCut(p, sum, req, u)
 	}
-	if req.Temperature == 0 {
-		return order[0], math.Log(p[order[0]] / sum)
+	rest := u * sum
+	for i, x := range p {
+		if rest -= x; rest < 0 {
+			return int32(i), math.Log(x / sum)
+		}
 	}
+	return int32(best), math.Log(p[best] / sum) // rounding left a rest
+}
+
+// drawCut is Draw among the likeliest tokens.
+func drawCut(p []float64, sum float64, req SampleRequest, u float64) (token int32, logp float64) {
+	order := make([]int32, len(p))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(p[b], p[a]) })
 	if req.TopK > 0 && req.TopK < len(order) {
 		order = order[:req.TopK]
 	}
@@ -325,11 +343,9 @@ func Draw(logits []float64, req SampleRequest, u float64) (token int32, logp flo
 		}
 		order = order[:kept]
 	}
-	if cut {
-		sum = 0
-		for _, i := range order {
-			sum += p[i]
-		}
+	sum = 0
+	for _, i := range order {
+		sum += p[i]
 	}
 	rest := u * sum
 	for _, i := range order {
@@ -337,8 +353,7 @@ func Draw(logits []float64, req SampleRequest, u float64) (token int32, logp flo
 			return i, math.Log(p[i] / sum)
 		}
 	}
-	last := order[len(order)-1]
-	return last, math.Log(p[last] / sum)
+	return order[0], math.Log(p[order[0]] / sum) // rounding left a rest
 }
 
 // SaveWeights keeps a copy in memory; the path is the name.

@@ -130,19 +130,23 @@ const (
 // gather makes the samples of a step. Only practice asks the engine.
 func (s *stageRun) gather(ctx context.Context, step int) ([]item, error) {
 	var out []item
-	for k, at := range s.rowsOf(step) {
+	rows := s.rowsOf(step)
+	if s.data.tasks != nil {
+		drawn, err := s.practise(ctx, rows, step)
+		if err != nil {
+			return nil, err
+		}
+		for _, group := range drawn {
+			out = append(out, group...)
+		}
+	}
+	for k, at := range rows {
 		switch {
 		case s.data.examples != nil:
 			out = append(out, known(s.data.examples[at], k, 1))
 		case s.data.pairs != nil:
 			p := s.data.pairs[at]
 			out = append(out, known(p[0], k, 1), known(p[1], k, 0))
-		default:
-			drawn, err := s.practise(ctx, s.data.tasks[at], k, uint64(step)<<16|uint64(k))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, drawn...)
 		}
 	}
 	for i := range out {
@@ -160,14 +164,20 @@ func known(x example, group int, reward float64) item {
 	}}
 }
 
-// practise draws the group of a task, again where its rewards are all equal and the settings say so.
-func (s *stageRun) practise(ctx context.Context, t task, group int, seed uint64) ([]item, error) {
-	for attempt := 0; ; attempt++ {
-		out, err := s.drawGroup(ctx, t, group, seed<<8|uint64(attempt))
-		if err != nil || attempt == s.Sample.Again || !s.constant(out) {
-			return out, err
-		}
+// practise draws the groups of a step's tasks, all together; those whose rewards are all equal again, as often as the settings say.
+func (s *stageRun) practise(ctx context.Context, tasks []int, step int) ([][]item, error) {
+	groups := make([][]item, len(tasks))
+	open := make([]int, len(tasks)) // places whose group is to be drawn
+	for k := range open {
+		open[k] = k
 	}
+	for attempt := 0; len(open) > 0; attempt++ {
+		if err := s.draw(ctx, tasks, open, groups, func(k int) uint64 { return uint64(step)<<24 | uint64(k)<<8 | uint64(attempt) }); err != nil {
+			return nil, err
+		}
+		open = slices.DeleteFunc(open, func(k int) bool { return attempt == s.Sample.Again || !s.constant(groups[k]) })
+	}
+	return groups, nil
 }
 
 func (s *stageRun) constant(group []item) bool {
@@ -185,41 +195,55 @@ func (s *stageRun) constant(group []item) bool {
 	return true
 }
 
-func (s *stageRun) drawGroup(ctx context.Context, t task, group int, seed uint64) ([]item, error) {
-	var out []item
-	for _, part := range []struct {
-		prompt []int32
-		shown  objective.Context
-		count  int
-	}{{t.prompt, plainContext, s.Sample.Plain}, {t.informed, informedContext, s.Sample.Informed}} {
-		if part.count == 0 {
-			continue
-		}
-		req := engine.SampleRequest{
-			Prompt: part.prompt, Count: part.count, MaxTokens: s.Sample.Tokens, Temperature: s.Sample.Temperature, TopP: s.Sample.TopP,
-			Seed: s.run.s.Seed ^ seed<<2 ^ uint64(part.shown) ^ uint64(s.index)<<56,
-		}
-		if end := s.run.h.Text.End(); end >= 0 {
-			req.Stop = []int32{end}
-		}
-		drawn, err := s.run.h.Engine.Sample(ctx, "", req)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range drawn {
-			answer := s.run.h.Text.Decode(d.Tokens)
-			judged, err := s.judge.Judge(ctx, t.row, answer)
-			if err != nil {
-				return nil, fmt.Errorf("judge: %w", err)
+// draw fills the groups of some tasks with samples and has them judged.
+func (s *stageRun) draw(ctx context.Context, tasks, open []int, groups [][]item, seed func(k int) uint64) error {
+	var reqs []engine.SampleRequest
+	type origin struct {
+		k     int
+		shown objective.Context
+	}
+	var from []origin
+	for _, k := range open {
+		t := &s.data.tasks[tasks[k]]
+		groups[k] = nil
+		for _, part := range []struct {
+			prompt []int32
+			shown  objective.Context
+			count  int
+		}{{t.prompt, plainContext, s.Sample.Plain}, {t.informed, informedContext, s.Sample.Informed}} {
+			if part.count == 0 {
+				continue
 			}
-			s.run.at.Tokens += int64(len(part.prompt) + len(d.Tokens))
-			out = append(out, item{prompt: t.prompt, informed: t.informed, Sample: objective.Sample{
-				Group: objective.GroupID(group + 1), Set: len(out) / 4, Tokens: d.Tokens, Behaviour: d.LogProbs, Drawn: part.shown, Scored: plainContext,
+			req := engine.SampleRequest{
+				Prompt: part.prompt, Count: part.count, MaxTokens: s.Sample.Tokens, Temperature: s.Sample.Temperature, TopP: s.Sample.TopP,
+				Seed: s.run.s.Seed ^ seed(k)<<2 ^ uint64(part.shown) ^ uint64(s.index)<<56,
+			}
+			if end := s.run.h.Text.End(); end >= 0 {
+				req.Stop = []int32{end}
+			}
+			reqs, from = append(reqs, req), append(from, origin{k, part.shown})
+		}
+	}
+	drawn, err := engine.SampleBatch(ctx, s.run.h.Engine, "", reqs)
+	if err != nil {
+		return err
+	}
+	for r, sequences := range drawn {
+		k := from[r].k
+		t := &s.data.tasks[tasks[k]]
+		for _, d := range sequences {
+			judged, err := s.judge.Judge(ctx, t.row, s.run.h.Text.Decode(d.Tokens))
+			if err != nil {
+				return fmt.Errorf("judge: %w", err)
+			}
+			s.run.at.Tokens += int64(len(reqs[r].Prompt) + len(d.Tokens))
+			groups[k] = append(groups[k], item{prompt: t.prompt, informed: t.informed, Sample: objective.Sample{
+				Group: objective.GroupID(k + 1), Set: len(groups[k]) / 4, Tokens: d.Tokens, Behaviour: d.LogProbs, Drawn: from[r].shown, Scored: plainContext,
 				Truncated: d.Stop == "length", Digest: t.digest, Rewards: judged, Turns: []objective.Span{{Start: 0, End: len(d.Tokens)}},
 			}})
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // datums makes the rows of items after their prompts, or after the teacher's. first is where each item's tokens begin.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -346,72 +345,26 @@ func (e *Engine) OptimStep(ctx context.Context, p engine.Adam) (engine.Step, err
 }
 
 // Sample decodes continuations together; each has dice of its own, so that none depends on its neighbours.
-func (e *Engine) Sample(ctx context.Context, path string, req engine.SampleRequest) (out []engine.Sequence, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err := cmp.Or(ctx.Err(), engine.CheckSample(e.info, req)); err != nil {
+func (e *Engine) Sample(ctx context.Context, path string, req engine.SampleRequest) ([]engine.Sequence, error) {
+	out, err := e.SampleBatch(ctx, path, []engine.SampleRequest{req})
+	if err != nil {
 		return nil, err
 	}
-	err = e.under(path, func() error {
-		out, err = e.decode(ctx, req)
-		return err
-	})
-	return out, err
+	return out[0], nil
 }
 
-func (e *Engine) decode(ctx context.Context, req engine.SampleRequest) ([]engine.Sequence, error) {
-	out := make([]engine.Sequence, max(1, req.Count))
-	for from := 0; from < len(out); from += samplingSlots {
-		if err := e.decodeSome(ctx, req, out[from:min(from+samplingSlots, len(out))], from); err != nil {
+// SampleBatch decodes the continuations of all requests together.
+func (e *Engine) SampleBatch(ctx context.Context, path string, reqs []engine.SampleRequest) ([][]engine.Sequence, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range reqs {
+		if err := cmp.Or(ctx.Err(), engine.CheckSample(e.info, r)); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
-}
-
-// decodeSome fills continuations, the first of which is number first of the request.
-func (e *Engine) decodeSome(ctx context.Context, req engine.SampleRequest, out []engine.Sequence, first int) error {
-	d := e.o.Net.NewDecoder(len(out))
-	logits, err := d.Step([]nn.Input{{Slot: 0, Tokens: req.Prompt}})
-	if err != nil {
-		return finite("sample", err)
+	b := newBatch(e, reqs)
+	if err := e.under(path, func() error { return b.run(ctx) }); err != nil {
+		return nil, err
 	}
-	start := widen(logits)[0]
-	dice := make([]*rand.Rand, len(out))
-	var running []nn.Input
-	take := func(i int, logits []float64) {
-		token, l := engine.Draw(logits, req, dice[i].Float64())
-		s := &out[i]
-		s.Tokens, s.LogProbs = append(s.Tokens, token), append(s.LogProbs, l)
-		switch {
-		case slices.Contains(req.Stop, token):
-			s.Stop = "stop"
-		case len(s.Tokens) == req.MaxTokens || len(req.Prompt)+len(s.Tokens) == e.info.Context:
-			s.Stop = "length"
-		default:
-			running = append(running, nn.Input{Slot: i, Tokens: []int32{token}})
-		}
-	}
-	for i := range out {
-		if i > 0 {
-			d.Fork(i, 0)
-		}
-		dice[i] = rand.New(rand.NewPCG(req.Seed, uint64(first+i)))
-		take(i, start)
-	}
-	for len(running) > 0 {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("sample: %w", err)
-		}
-		step := running
-		running = nil
-		logits, err := d.Step(step)
-		if err != nil {
-			return finite("sample", err)
-		}
-		for k, row := range widen(logits) {
-			take(step[k].Slot, row)
-		}
-	}
-	return nil
+	return b.out, nil
 }
