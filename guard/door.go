@@ -86,3 +86,31 @@ func (g *Guard) PutAway(ctx context.Context, session string) error {
 	}
 	return nil
 }
+
+// Start begins a session that has not begun: its first event is the start given. Where the session's start was denied, now or before, the record of it is returned: nothing of such a session may go on.
+func (g *Guard) Start(ctx context.Context, session string, agents []string, start *proviso.Lifecycle) (denied *proviso.Record, err error) {
+	stands, err := g.Resync(ctx, session, nil)
+	if err != nil {
+		return nil, err
+	}
+	if stands.Next == 1 {
+		e, err := g.Do(ctx, proviso.Event{Session: session, Point: proviso.SessionStart, Agents: agents, Body: start}, nil)
+		if err != nil {
+			return e.Record, nil
+		}
+		return nil, nil
+	}
+	if g.Journal == nil {
+		return nil, nil
+	}
+	for r, err := range g.Journal.Read(ctx, session, 1) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Event.Point == proviso.SessionStart && r.Decision.Outcome != proviso.Allow {
+			return &r, nil
+		}
+		break
+	}
+	return nil, nil
+}

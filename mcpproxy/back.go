@@ -53,6 +53,9 @@ func dropped(u *upstream, _ context.Context, _ string, _ mcp.Request, _ mcp.Meth
 func (u *upstream) clientOptions() *mcp.ClientOptions {
 	l := u.link
 	can := &mcp.ClientCapabilities{}
+	if l.server == nil {
+		return &mcp.ClientOptions{Capabilities: can} // nobody stands behind the proxy
+	}
 	o := &mcp.ClientOptions{
 		Capabilities:               can,
 		MultiRoundTrip:             &mcp.MultiRoundTripOptions{Disabled: true},

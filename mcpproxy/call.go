@@ -189,7 +189,7 @@ func (l *link) answer(e guard.Effect, err error, got *callResult) (*mcp.CallTool
 	case got.NeedsInput():
 		return &mcp.CallToolResult{InputRequests: got.InputRequests, RequestState: got.RequestState}, nil
 	}
-	notices := append(forAgent(&e.Record.Decision), forAgent(&e.Answer.Decision)...)
+	notices := append(guard.NoticesFor("agent", &e.Record.Decision), guard.NoticesFor("agent", &e.Answer.Decision)...)
 	return got.forward(e.Result, len(e.Answer.Decision.Edits) > 0, notices), nil
 }
 

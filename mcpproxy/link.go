@@ -153,16 +153,12 @@ func (l *link) ready(ctx context.Context, can *mcp.ClientCapabilities) error {
 	if l.ctx.Err() != nil {
 		return refusal(CodeSession, "the session has ended")
 	}
-	stands, err := l.p.cfg.Guard.Resync(ctx, l.id, nil)
+	denied, err := l.p.cfg.Guard.Start(ctx, l.id, l.caller.Agents, &proviso.Lifecycle{Kind: "start", User: l.caller.User})
 	if err != nil {
 		return refusal(CodeSession, "the session cannot begin: %v", err)
 	}
-	if stands.Next == 1 {
-		e, err := l.do(ctx, proviso.SessionStart, &proviso.Lifecycle{Kind: "start", User: l.caller.User}, nil)
-		var denied *guard.DeniedError
-		if errors.As(err, &denied) {
-			return deniedRequest(e.Record)
-		}
+	if denied != nil {
+		return deniedRequest(denied)
 	}
 	if can != nil {
 		l.client = can

@@ -104,6 +104,7 @@ type Surface struct {
 
 	tools        map[string]*mcp.Tool
 	instructions string
+	prefix       string // of the names that clients know
 }
 
 // surfaceOf is the surface of the tools and instructions of a server.

@@ -147,7 +147,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg.Pins = &MemoryPins{}
 	}
 	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+		cfg.Log = discard
 	}
 	p := &Proxy{cfg: cfg, limits: cfg.Limits.withDefaults(), links: map[string]*link{}, byID: map[string]*link{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
@@ -200,3 +200,6 @@ func (p *Proxy) Close() {
 }
 
 func (p *Proxy) log() *slog.Logger { return p.cfg.Log }
+
+// discard takes logs that nobody wants.
+var discard = slog.New(slog.DiscardHandler)

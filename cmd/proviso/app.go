@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/proviso-dev/proviso/cmd/proviso/agents"
 )
 
 // app is what the commands share with the outside.
@@ -59,8 +61,11 @@ type commands struct {
 	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
 	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`
 
-	Serve   serveCmd   `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
-	Approve approveCmd `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
+	Serve   serveCmd     `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
+	MCP     agents.MCP   `cmd:"" group:"enforce" help:"Stand before MCP servers, and decide every call: run, tools, pins, approve."`
+	Guard   agents.Guard `cmd:"" group:"enforce" help:"Run an agent with a gateway of its own before its model."`
+	Hook    agents.Hook  `cmd:"" group:"enforce" help:"Decide the hooks of agent programs: claude-code, codex, gemini."`
+	Approve approveCmd   `cmd:"" group:"enforce" help:"Answer calls that wait for a person: list, show, yes, no."`
 
 	Model  modelCmd  `cmd:"" group:"learn" help:"Small language models: info, serve, tokenize, convert, new."`
 	Train  trainCmd  `cmd:"" group:"learn" help:"Train a model: run, compare, recipes."`

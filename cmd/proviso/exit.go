@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/proviso-dev/proviso"
 )
 
 // exit is what the process tells its caller.
@@ -65,12 +67,15 @@ func (s stop) Error() string { return fmt.Sprintf("exit %d", int(s)) }
 func (a *app) report(err error) exit {
 	var s stop
 	var p *problem
+	var d proviso.Diagnostic
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &s):
 		return exit(s)
 	case errors.As(err, &p):
+	case errors.As(err, &d):
+		p = &problem{exit: exitInput, code: d.Code, msg: d.Msg, hint: d.Hint}
 	default:
 		p = &problem{exit: exitIncomplete, code: codeInternal, msg: err.Error(), hint: "please report it"}
 	}

@@ -72,7 +72,7 @@ func (a *app) do(args []string) error {
 		return usage(err)
 	}
 	a.configure(&c.globals)
-	return kctx.Run(a)
+	return kctx.Run(a, a.agents())
 }
 
 // newParser builds the command line. Flags win over PROVISO_* variables, these over the settings files, these over defaults.

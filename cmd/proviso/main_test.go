@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"proviso": main})
+	testscript.Main(m, map[string]func(){"proviso": main, "mcp-desk": mcpDesk, "mcp-call": mcpCall, "model-twin": modelTwin, "agent-twin": agentTwin})
 }
 
 // Each script is a session at a shell: commands, what they print, and how they end. exits N CMD checks the exit code.

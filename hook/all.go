@@ -1,0 +1,8 @@
+package hook
+
+// All lists the formats, sorted by name.
+var All = []*Format{
+	ClaudeCode,
+	Codex,
+	Gemini,
+}
