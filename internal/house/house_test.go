@@ -17,14 +17,15 @@ const layers = `
 NONE < proviso, nn, engine, train/objective, internal/testkit, internal/form, docs, examples;
 proviso < document, tree, llm, journal;
 document < retrieve;
+tree < draft/sentence;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
-policy < policy/importer, policy/starter, policy/lint, session;
+policy < policy/importer, policy/starter, policy/lint, policy/mutate, session;
 session < policy/analyze, guard, eval/scorer, world;
 NONE < policy/analyze/regular, policy/analyze/linear < policy/analyze;
 journal < journal/sqlite, journal/postgres;
-llm < llm/wire < llm/openai, llm/anthropic;
+llm < llm/wire < llm/openai, llm/anthropic < llm/endpoint;
 llm, retrieve < judge;
-llm, retrieve, policy/analyze < draft;
+llm, retrieve, policy/analyze, draft/sentence < draft;
 guard, judge, llm/openai, llm/anthropic < gateway;   gateway, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
 guard, eval/scorer, llm/openai, llm/anthropic, internal/form < audit;
 llm < world;   guard, world, eval/scorer < rollout;
@@ -39,7 +40,7 @@ everything < console, conformance;   conformance < conformance/figures;   consol
 `
 
 // pure names the packages that compute on their arguments and nothing else.
-const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/analyze/regular policy/analyze/linear policy/starter session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
+const pure = "proviso document tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/analyze/regular policy/analyze/linear policy/starter policy/mutate draft/sentence session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
 
 func house(t *testing.T) *Module {
 	t.Helper()
