@@ -59,6 +59,7 @@ type Answer struct {
 	Text   string
 	Tokens []Token
 	Stop   string
+	Reused int // tokens of the prompt that another request had read before, so that they cost nothing; it changes no answer
 }
 
 // IDs returns the ids of the tokens.
@@ -170,7 +171,8 @@ type job struct {
 	stream  *tokenizer.Stream // nil without a tokenizer
 	state   *grammar.State
 	read    int // tokens of the prompt that the slot holds
-	patches int // values of patches among them
+	reused  int // tokens of the prompt that were there already
+	patches int // values of patches among those read
 	count   int // tokens written
 	last    int32
 	held    string // text that may still become one of Stop
@@ -239,7 +241,7 @@ func (g *Generator) Generate(ctx context.Context, req Request, emit func(Piece) 
 	if j.err != nil {
 		return Answer{}, j.err
 	}
-	a.Text, a.Stop = text.String(), j.stop
+	a.Text, a.Stop, a.Reused = text.String(), j.stop, j.reused
 	return a, nil
 }
 

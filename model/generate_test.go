@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,62 @@ func TestLongPrompt(t *testing.T) {
 	best := top(slices.Clone(out[0]), 1, 0)[0].ID
 	if a := generate(t, running(t, m, GeneratorOptions{}), Request{Prompt: prompt, MaxTokens: 1}); a.Tokens[0].ID != best || a.Stop != StopLength {
 		t.Errorf("got token %d, want %d", a.Tokens[0].ID, best)
+	}
+}
+
+// Requests that begin alike read the beginning once, in slots that are free and in slots that are not, and answer as if they had read all of it.
+func TestSharedBeginnings(t *testing.T) {
+	c := tiny("qwen3")
+	c.Net.Context = 1200
+	m, err := New(c, tinyTokenizer(t), chat.ChatML, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+	beginnings := make([][]int32, 3)
+	for i := range beginnings {
+		beginnings[i] = make([]int32, 300+i*200)
+		for j := range beginnings[i] {
+			beginnings[i][j] = int32(r.IntN(256))
+		}
+	}
+	var requests []Request
+	for i := range 20 {
+		b := beginnings[r.IntN(3)]
+		prompt := append(slices.Clone(b[:len(b)-r.IntN(2)*40]), int32(i), int32(r.IntN(256)))
+		requests = append(requests, Request{Prompt: prompt, MaxTokens: 1 + r.IntN(12), End: []int32{}, Sampling: Sampling{Temperature: 1, Seed: uint64(i)}})
+	}
+	requests = append(requests, Request{Prompt: beginnings[1][:256], MaxTokens: 3, End: []int32{}}, Request{Prompt: beginnings[1][:257], MaxTokens: 3, End: []int32{}})
+	var want []Answer
+	for _, q := range requests {
+		fresh := NewGenerator(m, GeneratorOptions{Slots: 1})
+		want = append(want, generate(t, fresh, q))
+		fresh.Close()
+	}
+	for _, o := range []GeneratorOptions{{Slots: 1}, {Slots: 4}} {
+		g := running(t, m, o)
+		var wg sync.WaitGroup
+		var reused atomic.Int64
+		for i, q := range requests {
+			wg.Go(func() {
+				a, err := g.Generate(context.Background(), q, nil)
+				reused.Add(int64(a.Reused))
+				if a.Reused%promptChunk != 0 || a.Reused >= len(q.Prompt) {
+					t.Errorf("request %d reused %d of %d tokens", i, a.Reused, len(q.Prompt))
+				}
+				a.Reused = 0
+				if err != nil || !reflect.DeepEqual(a, want[i]) {
+					t.Errorf("request %d answers otherwise where its beginning is shared (%v)", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if reused.Load() < 1000 {
+			t.Errorf("%+v: only %d tokens were shared", o, reused.Load())
+		}
+	}
+	if n := shared([]int32{1, nn.PatchInput, 3}, []int32{1, nn.PatchInput, 3}); n != 0 {
+		t.Errorf("%d tokens with an image were shared", n)
 	}
 }
 

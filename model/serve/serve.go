@@ -234,8 +234,8 @@ func (h *handler) logprobs(tokens []model.Token) map[string]any {
 	return map[string]any{"content": list}
 }
 
-func usage(prompt, completion int) map[string]int {
-	return map[string]int{"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+func usage(prompt, completion, cached int) map[string]any {
+	return map[string]any{"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, "prompt_tokens_details": map[string]int{"cached_tokens": cached}}
 }
 
 func newID() string { return strconv.FormatUint(rand.Uint64(), 36) }
@@ -269,7 +269,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, q *request) {
 	}
 	id := newID()
 	var choices []any
-	written := 0
+	written, cached := 0, 0
 	for i, a := range answers {
 		said := h.said(q, a.Text)
 		m := map[string]any{"role": "assistant", "content": said.Text}
@@ -288,6 +288,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, q *request) {
 		}
 		choices = append(choices, c)
 		written += len(a.Tokens)
+		cached = max(cached, a.Reused)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"id": "chatcmpl-" + id, "object": "chat.completion", "created": h.now().Unix(), "model": h.name, "choices": choices, "usage": usage(len(q.base.Prompt), written)})
+	writeJSON(w, http.StatusOK, map[string]any{"id": "chatcmpl-" + id, "object": "chat.completion", "created": h.now().Unix(), "model": h.name, "choices": choices, "usage": usage(len(q.base.Prompt), written, cached)})
 }

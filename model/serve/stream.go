@@ -113,7 +113,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, q *request) {
 	}
 	if q.usage {
 		frame := c.frame([]any{})
-		frame["usage"] = usage(len(q.base.Prompt), len(a.Tokens))
+		frame["usage"] = usage(len(q.base.Prompt), len(a.Tokens), a.Reused)
 		if c.send(frame) != nil {
 			return
 		}
