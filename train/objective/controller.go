@@ -1,6 +1,9 @@
 package objective
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The controllers turn what a step measured into the coefficients of the next one. They and the optimizer are the only state of training.
 
@@ -79,6 +82,32 @@ func Fixup(bound float64, most int, maxKL func() float64, step func()) (steps in
 		step()
 	}
 	return steps, maxKL() <= bound
+}
+
+// TopHalfTemperature is the temperature for TopHalf that keeps the divergence of its weights from uniform at a bound: the minimum over η of ηε + η log mean e^{A/η} over the better half. Source: V-MPO (S163), ε = 0.01.
+func TopHalfTemperature(advantage []float64, bound float64) float64 {
+	best := slices.Clone(advantage)
+	slices.Sort(best)
+	best = best[len(best)/2:]
+	top := best[len(best)-1]
+	dual := func(eta float64) float64 {
+		sum := 0.0
+		for _, a := range best {
+			sum += math.Exp((a-top)/eta) / float64(len(best))
+		}
+		return eta*bound + eta*math.Log(sum)
+	}
+	// The dual is convex: narrow its minimum down on a logarithmic scale.
+	low, high := math.Log(1e-4), math.Log(1e4)
+	for range 200 {
+		x, y := low+(high-low)/3, high-(high-low)/3
+		if dual(math.Exp(x)) < dual(math.Exp(y)) {
+			high = y
+		} else {
+			low = x
+		}
+	}
+	return math.Exp((low + high) / 2)
 }
 
 // Moments keeps mean and variance of a stream (Welford 1962), for RunningClip. Its zero value is empty.

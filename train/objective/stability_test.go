@@ -319,29 +319,12 @@ func TestSoup(t *testing.T) {
 // V-MPO: the temperature's optimum keeps the divergence of the weights from uniform at its bound.
 func TestTopHalf(t *testing.T) {
 	a := []float64{1.2, .3, .8, 2.1, .1, -3, -3, -3, -3, -3}
-	best := []float64{2.1, 1.2, .8, .3, .1}
 	const bound = .01
-	dual := func(eta float64) float64 {
-		s := 0.0
-		for _, x := range best {
-			s += math.Exp(x/eta) / 5
-		}
-		return eta*bound + eta*math.Log(s)
-	}
-	low, high := .1, 200.
-	for range 300 {
-		x, y := low+(high-low)/3, high-(high-low)/3
-		if dual(x) < dual(y) {
-			high = y
-		} else {
-			low = x
-		}
-	}
 	var rewards [][]Component
 	for _, x := range a {
 		rewards = append(rewards, judged(x))
 	}
-	psi := scores(t, TopHalf((low+high)/2), rewards...)
+	psi := scores(t, TopHalf(TopHalfTemperature(a, bound)), rewards...)
 	uniform := []float64{.2, .2, .2, .2, .2}
 	var top []float64
 	for i, w := range psi {

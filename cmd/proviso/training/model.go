@@ -37,7 +37,11 @@ func begin(s *train.Settings, at func(string) string, dry bool) (*model.Model, m
 	if s.Model.Path == "" && s.Model.New == nil {
 		return nil, nil, proviso.Diagnostic{Code: train.CodeSettings, Msg: "model: name the folder of the tokenizer as path", Hint: "a remote engine trains tokens, which are made here"}
 	}
-	m, err := load(dir, s.Model.Chat)
+	open := load
+	if s.Engine.URL != "" {
+		open = loadWords // the weights are the server's
+	}
+	m, err := open(dir, s.Model.Chat)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -56,6 +60,43 @@ func load(dir, family string) (*model.Model, error) {
 		return m, err
 	}
 	return nil, diagnose(codeInput, dir+": "+err.Error(), "name the folder of a checkpoint, with config.json and weights")
+}
+
+// loadWords reads what a model speaks with, and no weights: configuration, tokenizer, form of conversations.
+func loadWords(dir, family string) (*model.Model, error) {
+	files, err := besideWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &model.Model{Name: filepath.Base(dir), Config: model.Config{Begin: -1}}
+	if b := files["config.json"]; b != nil {
+		if m.Config, err = model.ParseConfig(b); err != nil {
+			return nil, err
+		}
+	}
+	if b := files["tokenizer.json"]; b != nil {
+		if m.Tokenizer, err = tokenizer.Parse(b); err != nil {
+			return nil, err
+		}
+		m.Config.Net.Vocab = max(m.Config.Net.Vocab, m.Tokenizer.Size())
+	}
+	template := string(files["chat_template.jinja"])
+	if b := files["tokenizer_config.json"]; template == "" && b != nil {
+		v, err := proviso.DecodeResultJSON(b)
+		if err != nil {
+			return nil, proviso.Diagnostic{Pos: proviso.Pos{File: filepath.Join(dir, "tokenizer_config.json")}, Code: codeInput, Msg: err.Error()}
+		}
+		if fields, ok := v.(map[string]any); ok {
+			template, _ = fields["chat_template"].(string)
+		}
+	}
+	switch {
+	case family != "":
+		m.Chat, err = chat.Lookup(family)
+	case template != "":
+		m.Chat, err = chat.Recognize(template)
+	}
+	return m, err
 }
 
 // besideWeights reads the small files of a checkpoint.
