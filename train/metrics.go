@@ -42,6 +42,8 @@ type Metrics struct {
 	Lambda       float64 `json:"lambda"` // multiplier of the cost
 	Tokens       int64   `json:"tokens"` // read by the engine so far, all passes
 	Skipped      bool    `json:"skipped"`
+	// Digest identifies what the step was taken for: the settings of the stage with its rules of reward, and the data with the texts of the policy. The weights are those of Step.
+	Digest string `json:"digest"`
 	// Violations are invariants that do not hold and do not forbid the step.
 	Violations []string `json:"violations,omitempty"`
 

@@ -132,11 +132,22 @@ func readProgress(dir string) (*progress, error) {
 func (s *Settings) digest() string {
 	c := *s
 	c.Output, c.Checkpoint = "", Checkpoint{}
-	b, err := json.Marshal(c)
+	return digest(settingsJSON(c))
+}
+
+// digest identifies what decides a step of a stage. 16 digits tell the stages of a handful of runs apart.
+func (g *Stage) digest(seed uint64, data string) string {
+	c := *g
+	c.Data = nil // named by its contents
+	return digest(fmt.Appendf(settingsJSON(c), "%d %s", seed, data))[:16]
+}
+
+func settingsJSON(v any) []byte {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic("train: settings are always JSON: " + err.Error()) // cannot happen: numbers were checked to be finite
 	}
-	return digest(b)
+	return b
 }
 
 func digestFile(name string) (string, error) {

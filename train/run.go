@@ -63,6 +63,7 @@ type stageRun struct {
 
 	order   []int
 	orderOf int
+	digest  string
 }
 
 // Run carries settings out, from the checkpoint where the output folder has one. It returns when all stages are done, when the context ends (after the batch under way, so that nothing that was computed is lost), or with a proviso.Diagnostic: CodeRow for data,
@@ -226,6 +227,7 @@ func (r *run) stage(ctx context.Context) error {
 	if err := s.refresh(); err != nil {
 		return err
 	}
+	s.digest = g.digest(r.s.Seed, s.data.digest)
 	if r.at.Data == "" {
 		r.at.Data = s.data.digest
 		if g.From != "" {
@@ -377,7 +379,7 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 	if err != nil {
 		return err
 	}
-	m := Metrics{Stage: s.Name, Kind: s.Kind, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda}
+	m := Metrics{Stage: s.Name, Kind: s.Kind, Digest: s.digest, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda}
 	rows, first := datums(items, false)
 	for inner := range s.Inner {
 		if !worthwhile(view) {

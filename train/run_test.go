@@ -449,6 +449,10 @@ func show(x example) string {
 	return fmt.Sprintf("%q then %q", visible(x.prompt), b.String())
 }
 
+func TestBytes(t *testing.T) {
+	TestText(t, func(testing.TB) Text { return Bytes{} })
+}
+
 func TestRules(t *testing.T) {
 	row := Row{Fields: map[string]any{"answer": "yes", "call": map[string]any{"id": int64(1)}, "n": int64(3), "pattern": "^y.s$", "bad": "("}}
 	for _, c := range []struct {

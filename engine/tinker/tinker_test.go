@@ -331,6 +331,11 @@ func TestIndexOutlivesModels(t *testing.T) {
 	}
 }
 
+func TestMemoryIndex(t *testing.T) {
+	x := &memoryIndex{}
+	TestIndex(t, func(testing.TB) Index { return x })
+}
+
 // Saved weights can be loaded down as a file.
 func TestArchive(t *testing.T) {
 	h := tables(t, func(o *ServerOptions) {

@@ -35,7 +35,7 @@ The engine is this process, or a server that speaks the Tinker protocol (engine:
 const maxSettings = 1 << 20
 
 // exactness is how far two computations of one log-probability differ in 32-bit numbers.
-const exactness = 1e-3
+const exactness = 1e-4
 
 // batchPatience is how long a batch may go on after a signal.
 const batchPatience = 30 * time.Minute

@@ -13,10 +13,12 @@ import (
 	"testing"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/engine/tinker"
 	"github.com/proviso-dev/proviso/model"
 	"github.com/proviso-dev/proviso/model/chat"
 	"github.com/proviso-dev/proviso/model/tokenizer"
 	"github.com/proviso-dev/proviso/nn"
+	"github.com/proviso-dev/proviso/train"
 )
 
 // speaker is a model of a family over bytes, with the control tokens that the family writes.
@@ -77,6 +79,14 @@ func TestConversation(t *testing.T) {
 	}
 }
 
+func TestText(t *testing.T) {
+	for _, f := range chat.Families {
+		t.Run(f.Name, func(t *testing.T) {
+			train.TestText(t, func(t testing.TB) train.Text { return speaker(t.(*testing.T), f) }, "<|im_end|>", "<|eot_id|>", "a <|endoftext|> b")
+		})
+	}
+}
+
 func TestConversationWithCalls(t *testing.T) {
 	text := speaker(t, chat.Qwen25)
 	tokens, said, err := text.Conversation(proviso.JSON(`[{"role":"user","content":"cancel R1"},{"role":"assistant","content":"","tool_calls":[{"id":"1","type":"function","function":{"name":"cancel","arguments":"{\"id\": \"R1\"}"}}]},{"role":"tool","content":"done"},{"role":"assistant","content":"It is done."}]`),
@@ -112,22 +122,13 @@ func TestConversationWithCalls(t *testing.T) {
 // The index of paths outlives the process, and one that is broken is named.
 func TestIndex(t *testing.T) {
 	dir := t.TempDir()
-	x, err := openIndex(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range map[string]string{"tinker://a/weights/1": "one", "tinker://a/weights/2": "two"} {
-		if err := x.Put(k, v); err != nil {
+	tinker.TestIndex(t, func(t testing.TB) tinker.Index {
+		x, err := openIndex(dir)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	again, err := openIndex(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p, ok := again.Get("tinker://a/weights/2"); p != "two" || !ok {
-		t.Errorf("found %q, %v", p, ok)
-	}
+		return x
+	})
 	if err := os.WriteFile(filepath.Join(dir, indexFile), []byte(`{"a":1}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
