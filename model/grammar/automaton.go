@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -20,11 +21,14 @@ type frameKey struct {
 
 // State is where a text stands in a grammar: the set of all stacks that the bytes so far can have led to. States belong to the Bound that made them.
 type State struct {
-	tops  []*frame // each before a byte
-	final bool     // the text may end here
-	next  map[byte]*State
+	tops  []*frame    // each before a byte
+	final bool        // the text may end here
+	next  [256]*State // nil: not known yet
 	mask  *Mask
 }
+
+// dead is the state after a byte that is not allowed.
+var dead = &State{}
 
 // Final reports whether the text is complete as it is.
 func (s *State) Final() bool { return s.final }
@@ -105,7 +109,7 @@ func (c *closure) state() *State {
 	}
 	s := c.m.states[string(key)]
 	if s == nil {
-		s = &State{tops: c.tops, final: c.final, next: map[byte]*State{}}
+		s = &State{tops: c.tops, final: c.final}
 		c.m.states[string(key)] = s
 	}
 	return s
@@ -121,7 +125,9 @@ func (m *machine) start() *State {
 
 // step returns the state after a byte, nil where the byte is not allowed.
 func (m *machine) step(s *State, b byte) *State {
-	if t, ok := s.next[b]; ok {
+	if t := s.next[b]; t == dead {
+		return nil
+	} else if t != nil {
 		return t
 	}
 	c := closure{m: m, seen: map[*frame]bool{}}
@@ -131,7 +137,9 @@ func (m *machine) step(s *State, b byte) *State {
 		}
 	}
 	t := c.state()
-	s.next[b] = t
+	if s.next[b] = t; t == nil {
+		s.next[b] = dead
+	}
 	return t
 }
 
@@ -148,42 +156,63 @@ func (m *Mask) Has(id int32) bool { return m.bits[id>>6]>>(id&63)&1 == 1 }
 type Vocab struct {
 	size   int
 	tokens []string
-	root   *branch
+	trie   []branch
+	order  []int32 // ids by their bytes
+	depth  int     // of the trie
 }
 
-// branch is a node of the trie of all tokens.
+// branch is a node of the trie of all tokens. Nodes lie in the order in which they are walked: behind each is what is below it.
 type branch struct {
-	bytes []byte // of the ways down, sorted
-	down  []*branch
-	ids   []int32 // of the tokens that end here
+	depth    int32 // in bytes, from 1
+	skip     int32 // where what is below it ends
+	from, to int32 // in order: the tokens that end here
+	b        byte
 }
 
 // NewVocab makes a vocabulary of size tokens; bytes returns what a token stands for, and nothing for tokens that are never to be written, such as control tokens.
 func NewVocab(size int, bytes func(id int32) string) *Vocab {
-	v := &Vocab{size: size, tokens: make([]string, size), root: &branch{}}
+	v := &Vocab{size: size, tokens: make([]string, size)}
 	for id := range int32(size) {
-		s := bytes(id)
-		v.tokens[id] = s
-		if s == "" {
-			continue
+		if v.tokens[id] = bytes(id); v.tokens[id] != "" {
+			v.order = append(v.order, id)
 		}
-		b := v.root
-		for i := 0; i < len(s); i++ {
-			at, ok := slices.BinarySearch(b.bytes, s[i])
-			if !ok {
-				b.bytes = slices.Insert(b.bytes, at, s[i])
-				b.down = slices.Insert(b.down, at, &branch{})
-			}
-			b = b.down[at]
-		}
-		b.ids = append(b.ids, id)
 	}
+	slices.SortFunc(v.order, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(v.tokens[a], v.tokens[b]), cmp.Compare(a, b))
+	})
+	var path []int // nodes from the root to the last token
+	close := func(depth int) {
+		for ; len(path) > depth; path = path[:len(path)-1] {
+			v.trie[path[len(path)-1]].skip = int32(len(v.trie))
+		}
+	}
+	last := ""
+	for i, id := range v.order {
+		text := v.tokens[id]
+		common := 0
+		for common < len(text) && common < len(last) && text[common] == last[common] {
+			common++
+		}
+		close(common)
+		for at := common; at < len(text); at++ {
+			path = append(path, len(v.trie))
+			v.trie = append(v.trie, branch{depth: int32(at + 1), b: text[at]})
+		}
+		n := &v.trie[path[len(path)-1]]
+		if n.from == n.to {
+			n.from = int32(i)
+		}
+		n.to = int32(i + 1)
+		last = text
+		v.depth = max(v.depth, len(text))
+	}
+	close(0)
 	return v
 }
 
 // Bounds of what a Bound remembers. What is over them is computed again.
 const (
-	maxStates = 1 << 16
+	maxStates = 1 << 14
 	maxMasks  = 1 << 10
 )
 
@@ -232,24 +261,32 @@ func (b *Bound) Mask(s *State) *Mask {
 	defer b.mu.Unlock()
 	if s.mask == nil {
 		b.trim()
-		m := &Mask{bits: make([]uint64, (b.v.size+63)/64)}
-		b.walk(m, b.v.root, s)
-		s.mask = m
+		s.mask = b.mask(s)
 		b.masks++
 	}
 	return s.mask
 }
 
-func (b *Bound) walk(m *Mask, t *branch, s *State) {
-	for _, id := range t.ids {
-		m.bits[id>>6] |= 1 << (id & 63)
-		m.Count++
-	}
-	for i, c := range t.bytes {
-		if next := b.m.step(s, c); next != nil {
-			b.walk(m, t.down[i], next)
+// mask walks the trie: a token may come next where each of its bytes may.
+func (b *Bound) mask(s *State) *Mask {
+	m := &Mask{bits: make([]uint64, (b.v.size+63)/64)}
+	path := make([]*State, b.v.depth+1)
+	path[0] = s
+	for i := 0; i < len(b.v.trie); {
+		n := &b.v.trie[i]
+		next := b.m.step(path[n.depth-1], n.b)
+		if next == nil {
+			i = int(n.skip)
+			continue
 		}
+		path[n.depth] = next
+		for _, id := range b.v.order[n.from:n.to] {
+			m.bits[id>>6] |= 1 << (id & 63)
+			m.Count++
+		}
+		i++
 	}
+	return m
 }
 
 // trim forgets everything where there is too much of it. States that are in use stay what they are.
