@@ -8,22 +8,23 @@ import (
 
 // Comparison sets two runs side by side.
 type Comparison struct {
-	Steps [2]int // lines of metrics
+	Steps [2]int `json:"steps"` // lines of metrics
 	// Same is how many lines agree from the beginning in everything that seed, settings and data decide.
-	Same   int
-	Stages []StageComparison
+	Same   int               `json:"same"`
+	Stages []StageComparison `json:"stages"`
 }
 
 // StageComparison is one stage of both runs: the means over the last tenth of its steps.
 type StageComparison struct {
-	Stage  string
-	Values []ValueComparison
+	Stage  string            `json:"stage"`
+	Values []ValueComparison `json:"values"`
 }
 
 // ValueComparison is one number of both runs.
 type ValueComparison struct {
-	Name string
-	A, B float64
+	Name string  `json:"name"`
+	A    float64 `json:"a"`
+	B    float64 `json:"b"`
 }
 
 // Compare reads the metrics of two runs' folders. Stages are those that both have, in the order of the first.

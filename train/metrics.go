@@ -175,7 +175,9 @@ func appendValue(b []byte, tag string, value float64) []byte {
 
 func appendEvent(b []byte, at time.Time, step int64, version string, values []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(appendTag(b, 1, wire64), math.Float64bits(float64(at.UnixNano())/1e9))
-	b = binary.AppendUvarint(appendTag(b, 2, wireVarint), uint64(step))
+	if step != 0 {
+		b = binary.AppendUvarint(appendTag(b, 2, wireVarint), uint64(step))
+	}
 	if version != "" {
 		b = appendBytes(b, 3, []byte(version))
 	}

@@ -6,14 +6,16 @@ import (
 
 // StagePlan is what a stage will do, as far as its data says.
 type StagePlan struct {
-	Name, Kind, Recipe string
-	Rows               int   // examples, pairs or tasks
-	Dropped            int   // rows that are too long
-	Steps              int   // batches
-	Learned            int64 // tokens of forward and backward passes, about
-	Scored             int64 // tokens of forward passes alone, about
-	Drawn              int64 // tokens that are sampled at most, prompts included
-	Longest            int   // tokens of a batch, at most
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Recipe  string `json:"recipe,omitempty"`
+	Rows    int    `json:"rows"`    // examples, pairs or tasks
+	Dropped int    `json:"dropped"` // rows that are too long
+	Steps   int    `json:"steps"`   // batches
+	Learned int64  `json:"learned"` // tokens of forward and backward passes, about
+	Scored  int64  `json:"scored"`  // tokens of forward passes alone, about
+	Drawn   int64  `json:"drawn"`   // tokens that are sampled at most, prompts included
+	Longest int    `json:"longest"` // tokens of a batch, at most
 }
 
 // Plan reads the data of all stages and says what a run will do. It asks nothing of an engine but its description.

@@ -1,7 +1,9 @@
 package train
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -447,6 +449,44 @@ func show(x example) string {
 		b.WriteString(c)
 	}
 	return fmt.Sprintf("%q then %q", visible(x.prompt), b.String())
+}
+
+// The event file as TensorBoard reads it: the record that each such file begins with, whose length and checksum are known, and values that come back by an own reading of the format.
+func TestEventFile(t *testing.T) {
+	dir := t.TempDir()
+	r, err := openRecorder(dir, 0, 0, time.Unix(1000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.write(&Metrics{Step: 300, Stage: "s", Loss: 1.5, Reward: -2}, time.Unix(1001, 500e6)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, eventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Every event file of version 2 begins with a record of 24 bytes; the masked checksum of that length is a37f4b22, and its data are the time and the version.
+	if want := "\x18\x00\x00\x00\x00\x00\x00\x00\xa3\x7f\x4b\x22\x09"; !strings.HasPrefix(string(b), want) || !strings.Contains(string(b[:40]), "\x1a\x0dbrain.Event:2") {
+		t.Errorf("the file begins with % x", b[:40])
+	}
+	second := b[12+24+4:]
+	data := second[12 : 12+binary.LittleEndian.Uint64(second)]
+	if got := math.Float64frombits(binary.LittleEndian.Uint64(data[1:])); data[0] != 0x09 || got != 1001.5 {
+		t.Errorf("the time is %g", got)
+	}
+	if step, _ := binary.Uvarint(data[10:]); data[9] != 0x10 || step != 300 {
+		t.Errorf("the step is %d", step)
+	}
+	for tag, value := range map[string]float32{"s/loss": 1.5, "s/reward": -2} {
+		want := append([]byte(tag), 0x15) // then field 2, a float of 32 bits
+		want = binary.LittleEndian.AppendUint32(want, math.Float32bits(value))
+		if !bytes.Contains(data, want) {
+			t.Errorf("%s is not %g in % x", tag, value, data)
+		}
+	}
 }
 
 func TestBytes(t *testing.T) {

@@ -7,21 +7,21 @@ import (
 
 // About documents a slot. The printed reference is made of it.
 type About struct {
-	Name    string // of the formula, in kebab case
-	Formula string
-	Source  string // paper or program
-	Shapes  string // what is read and written; n samples, T_i tokens
-	Units   string
-	Params  Params
-	Needs   []Need
+	Name    string `json:"name"` // of the formula, in kebab case
+	Formula string `json:"formula"`
+	Source  string `json:"source"` // paper or program
+	Shapes  string `json:"shapes"` // what is read and written; n samples, T_i tokens
+	Units   string `json:"units"`
+	Params  Params `json:"parameters,omitempty"`
+	Needs   []Need `json:"reads,omitempty"`
 }
 
 // Param is a number that a slot can be tuned with.
 type Param struct {
-	Name    string
-	Value   float64
-	Default float64
-	Unit    string
+	Name    string  `json:"name"`
+	Value   float64 `json:"value"`
+	Default float64 `json:"default"`
+	Unit    string  `json:"unit"`
 }
 
 // Params is the parameters of a slot in their order.
@@ -145,7 +145,7 @@ func (r *Recipe) Slots() []Slot {
 
 // Slot is one filled slot of a recipe.
 type Slot struct {
-	Kind string
+	Kind string `json:"kind"`
 	About
 }
 
