@@ -303,12 +303,6 @@ func (w *acsWriter) bound(id string, p acsPoint) {
 		"require": fmt.Sprintf("%d * size(bytes(text)) + %d <= %d", growth, envelope, w.r.MaxBytes), "message": "the text is longer than the limit"})
 }
 
-// celText writes a text as a literal of a condition.
-func celText(s string) string {
-	b, _ := json.Marshal(s) // a text always has a JSON form, and its escapes are those of a condition
-	return string(b)
-}
-
 // files lays the pack out.
 func (w *acsWriter) files() map[string][]byte {
 	defaults := map[string]any{"extra_arguments": "allow"}

@@ -3,4 +3,5 @@ package importer
 // All lists every format, sorted by name. It must not be changed.
 var All = []*Format{
 	ACS,
+	Progent,
 }

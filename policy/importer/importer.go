@@ -26,6 +26,8 @@ type Options struct {
 	Observe bool
 	// MaxBytes is the largest event that the policy's host accepts, in bytes of its JSON; 0 leaves the engine's own bound.
 	MaxBytes int
+	// Holes keeps what a format is known to let through though its authors are unlikely to have meant it. Without, it is closed.
+	Holes bool
 }
 
 // Result is an imported pack: its files by slash-separated name, nil where there was an error, and what was found on the way, warnings included.

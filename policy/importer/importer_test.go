@@ -5,28 +5,65 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit"
 	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/session"
 )
 
-// load compiles what was imported.
-func load(files map[string][]byte) proviso.Diagnostics {
+// compile compiles what was imported.
+func compile(files map[string][]byte) (*policy.Policy, proviso.Diagnostics) {
 	fsys := fstest.MapFS{}
 	for n, b := range files {
 		fsys[n] = &fstest.MapFile{Data: b}
 	}
 	pk, ds := pack.Load(fsys, ".")
 	if ds.Worst(proviso.Error) {
-		return ds
+		return nil, ds
 	}
-	_, ds = policy.Compile(pk)
+	return policy.Compile(pk)
+}
+
+func load(files map[string][]byte) proviso.Diagnostics {
+	_, ds := compile(files)
 	return ds
+}
+
+// decide decides one call in a session that has shown nothing; attributes are those of the session.
+func decide(t testing.TB, p *policy.Policy, tool, args string, attributes map[string]any) proviso.Decision {
+	t.Helper()
+	state := session.New(p, "s")
+	if attributes != nil {
+		begin := proviso.Event{Session: "s", Seq: 1, Point: proviso.SessionStart, Body: &proviso.Lifecycle{Kind: "start", Attributes: attributes}}
+		in := state.Bind(&begin)
+		r := state.Record(in, p.Decide(in, state.View(in)))
+		if err := state.Apply(in, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ev := proviso.Event{Session: "s", Seq: state.Next(), Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{ID: "c", Tool: tool, Args: proviso.JSON(args)}}
+	in := state.Bind(&ev)
+	return p.Decide(in, state.View(in))
+}
+
+// play plays the cases of an archive.
+func play(t *testing.T, p *policy.Policy, src []byte) {
+	cases, ds := pack.ReadCases("cases.yaml", src)
+	if ds.Worst(proviso.Error) {
+		t.Fatal(ds)
+	}
+	for _, r := range audit.Test(p, cases) {
+		for _, f := range r.Failures {
+			t.Errorf("%s: %v", r.Name, f)
+		}
+	}
 }
 
 // Every archive is a policy of another system, named after its format, and the pack that it becomes. What is imported compiles and is laid out as fmt lays it out.
@@ -41,10 +78,24 @@ func TestImport(t *testing.T) {
 		src, o := fstest.MapFS{}, Options{}
 		for _, file := range a.Files {
 			switch file.Name {
-			case "want":
+			case "want", "cases.yaml":
 			case "options":
-				if _, err := fmt.Sscanf(string(file.Data), "observe=%t max=%d", &o.Observe, &o.MaxBytes); err != nil {
-					t.Fatal(err)
+				for _, field := range strings.Fields(string(file.Data)) {
+					key, value, _ := strings.Cut(field, "=")
+					var err error
+					switch key {
+					case "observe":
+						o.Observe, err = strconv.ParseBool(value)
+					case "holes":
+						o.Holes, err = strconv.ParseBool(value)
+					case "max":
+						o.MaxBytes, err = strconv.Atoi(value)
+					default:
+						err = fmt.Errorf("no option %q", key)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
 				}
 			default:
 				src[file.Name] = &fstest.MapFile{Data: file.Data}
@@ -63,8 +114,12 @@ func TestImport(t *testing.T) {
 		}
 		a.Expect(t, "want", b.Bytes())
 		if got.Files != nil {
-			if ds := load(got.Files); ds.Worst(proviso.Error) {
-				t.Errorf("what was imported is no pack: %v", ds)
+			p, ds := compile(got.Files)
+			if ds.Worst(proviso.Error) {
+				t.Fatalf("what was imported is no pack: %v", ds)
+			}
+			if cases, has := a.File("cases.yaml"); has {
+				play(t, p, cases)
 			}
 		} else if !got.Found.Worst(proviso.Error) {
 			t.Error("nothing was imported, and nothing says why")

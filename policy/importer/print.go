@@ -11,7 +11,7 @@ import (
 )
 
 // keyOrder is how the keys of pack files follow each other; others stand behind them by name.
-var keyOrder = []string{"name", "version", "defaults", "grants", "questions", "rules", "id", "clause", "on", "mode", "tools", "ask", "about", "require", "else", "message",
+var keyOrder = []string{"name", "version", "defaults", "grants", "facts", "questions", "rules", "id", "clause", "on", "mode", "tools", "ask", "about", "when", "require", "else", "message",
 	"answers", "steps", "call", "user", "assistant", "args", "want"}
 
 // file writes a value of maps, lists and plain values as a file of a pack, laid out as proviso fmt does.
