@@ -29,6 +29,7 @@
 // pack. Package eval/scorer turns what audits found into numbers; package eval runs suites of cases, goes on where a run was killed, and says what two runs differ in and how sure
 // that is. Command cmd/proviso knows flags, the clock and the environment; nothing else does.
 //
+// Package nn computes networks; package model reads and writes them as checkpoints with their tokenizers and chat forms, and answers many requests at once with one.
 // Package engine holds the verbs of training (forward and backward, step, sample, save, load), engine/local carries them out over nn and model, engine/tinker over HTTP. Package
 // train/objective says what is minimised, as pure functions from samples to one weight per token; package train repeats, and goes on where it was killed.
 //
