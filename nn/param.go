@@ -34,6 +34,7 @@ const align = 64
 func alloc(n int) []float32 {
 	const lane = align / 4
 	b := make([]float32, n+lane)
+	largePages(b)
 	skip := 0
 	if n > 0 {
 		skip = int(-uintptr(unsafe.Pointer(&b[0]))%align) / 4
