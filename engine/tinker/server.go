@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +48,8 @@ type Index interface {
 // The limits of a server.
 const (
 	maxBody        = 256 << 20 // bytes of a request
-	keptFutures    = 4096      // calls whose result may be asked for again
+	keptFutures    = 4096      // calls that were not asked for
+	keptAnswers    = 64        // results that were told and may be asked for again, if the answer was lost on its way
 	queued         = 256       // calls of one model that wait
 	maxSamples     = 1024      // of one request
 	defaultPoll    = 20 * time.Second
@@ -66,6 +68,7 @@ type Server struct {
 	models  map[string]*served
 	futures map[string]*future
 	order   []string // of futures, the oldest first
+	told    []string // those whose result was told, likewise
 	samples map[string]string
 }
 
@@ -81,7 +84,8 @@ type served struct {
 
 // future is a call under way.
 type future struct {
-	model  string
+	model  *served
+	again  string
 	done   chan struct{}
 	result any
 	err    error
@@ -268,7 +272,7 @@ func (s *Server) model(id string) (*served, error) {
 
 // start queues a call of a model and answers its future. again names a call that is to be done once, however often it is sent; empty: each is its own.
 func (s *Server) start(m *served, again string, call func(context.Context) (any, error)) (any, error) {
-	f := &future{model: m.id, done: make(chan struct{})}
+	f := &future{model: m, again: again, done: make(chan struct{})}
 	id := newID("future-")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,11 +299,32 @@ func (s *Server) start(m *served, again string, call func(context.Context) (any,
 	}
 	s.futures[id] = f
 	s.order = append(s.order, id)
-	for len(s.order) > keptFutures && finished(s.futures[s.order[0]]) {
-		delete(s.futures, s.order[0])
+	for len(s.order) > 0 && (s.futures[s.order[0]] == nil || len(s.order) > keptFutures && finished(s.futures[s.order[0]])) {
+		s.forget(s.order[0])
 		s.order = s.order[1:]
 	}
 	return futureResponse{RequestID: id, FutureID: id, ModelID: m.id, Status: "pending"}, nil
+}
+
+// forget drops a result. The caller holds the lock.
+func (s *Server) forget(id string) {
+	if f := s.futures[id]; f != nil {
+		delete(f.model.seen, f.again)
+		delete(s.futures, id)
+	}
+}
+
+// tell remembers that a result was told, and drops the oldest of those.
+func (s *Server) tell(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.told, id) {
+		s.told = append(s.told, id)
+	}
+	for len(s.told) > keptAnswers {
+		s.forget(s.told[0])
+		s.told = s.told[1:]
+	}
 }
 
 func finished(f *future) bool {
@@ -332,6 +357,7 @@ func (s *Server) retrieve(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"type": pending, "request_id": req.RequestID, "queue_state": "active"})
 		return
 	}
+	s.tell(req.RequestID)
 	if f.err != nil {
 		answer(w, http.StatusOK, failed(f.err))
 		return

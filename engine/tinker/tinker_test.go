@@ -262,6 +262,34 @@ func TestOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// A server keeps few results that were told, and all that nobody has asked for yet.
+func TestResultsAreForgotten(t *testing.T) {
+	h := tables(t, nil)
+	c := dial(t, h)
+	ask := func(id string) error {
+		return c.post(context.Background(), "retrieve_future", futureRequest{id}, &struct{}{})
+	}
+	var ids []string
+	for range 2 * keptAnswers {
+		var f futureResponse
+		if err := c.post(context.Background(), "save_weights", weightsRequest{ModelID: c.model, Path: "x"}, &f); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, f.RequestID)
+	}
+	for _, id := range ids {
+		if err := ask(id); err != nil {
+			t.Fatalf("a result that nobody has asked for: %v", err)
+		}
+	}
+	if err := ask(ids[len(ids)-1]); err != nil {
+		t.Errorf("a result that was just told: %v", err)
+	}
+	if err := ask(ids[0]); err == nil {
+		t.Error("the first result is still kept")
+	}
+}
+
 // Hostile and mistaken requests: an answer in the 400s, never a panic, and the next request is served.
 func TestRefuses(t *testing.T) {
 	h := tables(t, func(o *ServerOptions) { o.MaxModels = 1 })
