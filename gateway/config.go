@@ -136,7 +136,7 @@ func (l Limits) withDefaults() Limits {
 // Telemetry is where a server tells what it does. Each nil part is left out.
 type Telemetry struct {
 	Log *slog.Logger
-	// Trace wraps the handling of a request, for spans; see package otel of OpenTelemetry in cmd/proviso.
+	// Trace wraps the handling of a request, for spans; gateway/otlp has one.
 	Trace Tracer
 }
 

@@ -58,6 +58,19 @@ func (x *exchange) traced(f func()) {
 	}
 	f()
 	x.span.Set("proviso.outcome", x.outcome)
+	x.span.Set("proviso.session", x.who.session)
+	x.span.Set("proviso.decision_id", x.last)
+	x.span.Set("gen_ai.operation.name", "chat")
+	x.span.Set("gen_ai.conversation.id", x.who.session)
+	if x.at != nil {
+		x.span.Set("proviso.policy", x.at.policy.Digest())
+	}
+	if x.up != nil {
+		x.span.Set("gen_ai.provider.name", x.up.Name)
+	}
+	if len(x.who.agents) > 0 {
+		x.span.Set("gen_ai.agent.name", x.who.agents[0])
+	}
 	failure := ""
 	if x.outcome != "allow" {
 		failure = x.outcome
@@ -171,6 +184,14 @@ func (x *exchange) note(r *proviso.Record) {
 		x.last = id
 	}
 	x.counts.decided(x.wire.Name(), r)
+	if r.Decision.Outcome != proviso.Allow {
+		var rules []string
+		for _, reason := range r.Decision.Reasons {
+			rules = append(rules, reason.Rule)
+		}
+		x.span.Set("proviso.denied_by", rules)
+		x.span.Set("proviso.point", r.Event.Point.String())
+	}
 	x.conv.remember(r)
 }
 

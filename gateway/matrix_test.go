@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/proviso-dev/proviso/policy"
 )
 
 // The matrix: every point, with every outcome that it can have, on every wire, in and outside of streams, with denials as refusals and as errors.
@@ -132,4 +134,35 @@ func TestMatrix(t *testing.T) {
 // sameCall compares calls without the spaces that a wire does not keep.
 func sameCall(a, b string) bool {
 	return strings.ReplaceAll(a, " ", "") == strings.ReplaceAll(b, " ", "")
+}
+
+// The list of routes is true: every point that it names is a row of the matrix, which is played on every wire; and what it says of streams is what they do.
+func TestRoutes(t *testing.T) {
+	rows := map[string]bool{}
+	for _, c := range matrix {
+		rows[c.point] = true
+	}
+	for _, dir := range []string{"testdata/desk", "testdata/calls"} {
+		p, found := policy.Compile(loadPack(t, dir))
+		if p == nil {
+			t.Fatal(found)
+		}
+		routes := Routes(p)
+		if len(routes) != len(Wires)+1 {
+			t.Fatalf("%d routes", len(routes))
+		}
+		for _, r := range routes {
+			if r.Wire == "" {
+				continue
+			}
+			for _, at := range r.Points {
+				if !rows[at.Point.String()] {
+					t.Errorf("%s: no row of the matrix is about %s", r.Path, at.Point)
+				}
+			}
+			if want := map[string]string{"testdata/desk": "held", "testdata/calls": "flows"}[dir]; r.Text != want || r.Calls != "held" {
+				t.Errorf("%s: text %s, calls %s", r.Path, r.Text, r.Calls)
+			}
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/llm/wire"
 )
 
@@ -37,7 +36,7 @@ const maxWaiting = 8
 
 func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bool) (again []byte) {
 	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w)}
-	st.hold = x.at.traits.enforced[proviso.Output] || x.at.traits.enforced[proviso.ModelResponsePoint]
+	st.hold = x.at.traits.holdsText()
 	st.idle = time.AfterFunc(x.limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
 	r := wire.NewReader(resp.Body)

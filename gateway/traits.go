@@ -59,6 +59,11 @@ func traitsOf(p *policy.Policy) *traits {
 	return t
 }
 
+// holdsText reports whether streamed text waits until it was decided as a whole.
+func (t *traits) holdsText() bool {
+	return t.enforced[proviso.Output] || t.enforced[proviso.ModelResponsePoint]
+}
+
 // standing says how the calls of a tool by these agents are decided, whatever they say. A lifted rule and one bound to a scope leave it open.
 func (t *traits) standing(tool string, agents []string) standing {
 	tt, ok := t.tools[tool]

@@ -55,6 +55,7 @@ type commands struct {
 	Test   testCmd   `cmd:"" group:"author" help:"Play a pack's cases."`
 	Schema schemaCmd `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
 	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
+	Which  whichCmd  `cmd:"" group:"decide" help:"Say which policy holds for a request, and where each rule comes from."`
 	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
 	Eval   evalCmd   `cmd:"" group:"look" help:"Run suites of cases, compare two runs: run, compare, report."`
 	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`

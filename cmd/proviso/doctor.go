@@ -7,11 +7,15 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/proviso-dev/proviso/gateway"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // doctorCmd is `proviso doctor`.
-type doctorCmd struct{}
+type doctorCmd struct {
+	Routes bool     `help:"Print which rule is enforced on which path of the gateway, and what streams do." env:"-"`
+	Pack   []string `short:"p" aliases:"policy" help:"With --routes: folder of a pack; give several to join packs of different ranks." default:"." placeholder:"DIR"`
+}
 
 // Help is the long help of the command.
 func (doctorCmd) Help() string {
@@ -26,9 +30,12 @@ type fact struct {
 }
 
 // Run prints the report.
-func (doctorCmd) Run(a *app) error {
+func (c doctorCmd) Run(a *app) error {
 	if err := a.plainOnly(); err != nil {
 		return err
+	}
+	if c.Routes {
+		return a.printRoutes(c.Pack)
 	}
 	v := readBuild()
 	facts := []fact{
@@ -55,6 +62,23 @@ func (doctorCmd) Run(a *app) error {
 		}
 	}
 	return nil
+}
+
+// printRoutes prints what is enforced on which path.
+func (a *app) printRoutes(dirs []string) error {
+	o, err := a.compiled(dirs)
+	if err != nil {
+		return err
+	}
+	routes := gateway.Routes(o.policy)
+	if a.output == "json" {
+		return a.printJSON(routes)
+	}
+	lists := map[string][]gateway.Line{}
+	for i := range routes {
+		lists[fmt.Sprintf("%d %s %s", i, routes[i].Method, routes[i].Path)] = routes[i].Lines()
+	}
+	return a.printLines(lists)
 }
 
 func (a *app) terminalFact() fact {

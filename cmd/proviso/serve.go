@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -49,17 +48,23 @@ func (f *doorFlags) settings(a *app) *doors.Flags {
 // openDoor opens the gateway that the flags describe. The caller closes it.
 func (a *app) openDoor(f *doorFlags) (*doors.Door, error) {
 	d, err := doors.Open(a.ctx, f.settings(a))
+	if err != nil {
+		return nil, doorProblem(err)
+	}
+	return d, nil
+}
+
+// doorProblem tells why the gateway cannot be opened.
+func doorProblem(err error) error {
 	var own *doors.Error
 	var store *sqlite.Error
 	switch {
 	case errors.As(err, &own):
-		return nil, &problem{exit: exitInput, code: own.Code, msg: own.Msg, hint: own.Hint}
+		return &problem{exit: exitInput, code: own.Code, msg: own.Msg, hint: own.Hint}
 	case errors.As(err, &store):
-		return nil, logProblem(err)
-	case err != nil:
-		return nil, &problem{exit: exitInput, code: doors.CodeSettings, msg: err.Error(), hint: "see docs/gateway.md"}
+		return logProblem(err)
 	}
-	return d, nil
+	return &problem{exit: exitInput, code: doors.CodeSettings, msg: err.Error(), hint: "see docs/gateway.md"}
 }
 
 // Help is the long help of the command.
@@ -143,60 +148,28 @@ func (c *serveCmd) greet(a *app, d *doors.Door, agents, admin net.Listener) {
 	a.say("export OPENAI_BASE_URL=http://%s/v1 ANTHROPIC_BASE_URL=http://%s", agents.Addr(), agents.Addr())
 }
 
-func server(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-}
+func server(h http.Handler) *http.Server { return doors.HTTP(h) }
 
-// serve runs both servers until a signal, and lets requests end after it.
+// serve runs the door until a signal.
 func (c *serveCmd) serve(a *app, d *doors.Door, agents, admin net.Listener) error {
-	doors, desk := server(d.Handler()), server(d.Admin())
-	failed := make(chan error, 2)
-	go func() { failed <- doors.Serve(agents) }()
-	go func() { failed <- desk.Serve(admin) }()
+	again := make(chan struct{})
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	var tick <-chan time.Time
-	if c.Watch > 0 {
-		t := time.NewTicker(c.Watch)
-		defer t.Stop()
-		tick = t.C
-	}
-	for {
-		select {
-		case err := <-failed:
-			return &problem{exit: exitIncomplete, code: codeListen, msg: "serve: " + because(err), hint: "start it again"}
-		case <-hup:
-			reread(a, d)
-		case <-tick:
-			if d.Changed() {
-				reread(a, d)
+	go func() {
+		for range hup {
+			select {
+			case again <- struct{}{}:
+			case <-a.ctx.Done():
+				return
 			}
-		case <-a.ctx.Done():
-			return c.drained(a, d, doors, desk)
 		}
-	}
-}
-
-// reread reads packs, keys and attachments again and says what came of it.
-func reread(a *app, d *doors.Door) {
-	if err := d.Reread(a.ctx); err != nil {
-		a.say("proviso serve: not reloaded, what stood before goes on: %s", printable(err.Error()))
-		return
-	}
-	a.say("proviso serve: reloaded, policy %.12s", d.Status(a.ctx).Policy)
-}
-
-// drained ends the servers: it is not ready any more, requests go on for a while, then connections are closed.
-func (c *serveCmd) drained(a *app, d *doors.Door, doors, desk *http.Server) error {
-	d.Drain()
-	ctx, cancel := context.WithTimeout(context.Background(), c.Drain)
-	defer cancel()
-	err := doors.Shutdown(ctx)
-	doors.Close()
-	desk.Close()
-	if errors.Is(err, context.DeadlineExceeded) {
-		a.say("proviso serve: requests were still on their way after %s and were ended", c.Drain)
+	}()
+	err := d.Serve(a.ctx, doors.Serving{Agents: agents, Admin: admin, Drain: c.Drain, Watch: c.Watch, Reread: again, Say: func(format string, args ...any) {
+		a.say("proviso serve: %s", printable(fmt.Sprintf(format, args...)))
+	}})
+	if err != nil {
+		return &problem{exit: exitIncomplete, code: codeListen, msg: "serve: " + because(err), hint: "start it again"}
 	}
 	a.drained.Store(true)
 	return nil

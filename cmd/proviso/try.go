@@ -23,6 +23,7 @@ import (
 // tryCmd is `proviso try`.
 type tryCmd struct {
 	Journal string `help:"Keep the journal of the story in this file." placeholder:"FILE"`
+	Live    bool   `help:"Play another story on the real wire: a scripted model, the gateway, and an agent that reads a mail which gives it orders." env:"-"`
 }
 
 // Help is the long help of the command.
@@ -40,6 +41,9 @@ const (
 func (c tryCmd) Run(a *app) error {
 	if err := a.plainOnly(); err != nil {
 		return err
+	}
+	if c.Live {
+		return a.playLive()
 	}
 	pk, pol, err := tryPolicy()
 	if err != nil {

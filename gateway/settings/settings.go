@@ -20,6 +20,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/gateway"
+	"github.com/proviso-dev/proviso/gateway/otlp"
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 	"github.com/proviso-dev/proviso/llm/wire"
@@ -270,6 +271,9 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	d := &Door{file: s, flags: f}
 	cfg, err := f.config(d)
 	if err == nil {
+		err = f.telemetry(d, cfg)
+	}
+	if err == nil {
 		err = f.records(d, cfg)
 	}
 	if err == nil {
@@ -281,6 +285,29 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	}
 	d.seen = d.fingerprint()
 	return d, nil
+}
+
+// telemetry makes the exporter of spans, where a collector is named.
+func (f *Flags) telemetry(d *Door, cfg *gateway.Config) error {
+	endpoint := d.file.Telemetry.Endpoint
+	if endpoint == "" {
+		endpoint = f.env("OTEL_EXPORTER_OTLP_ENDPOINT")
+	}
+	if endpoint == "" {
+		return nil
+	}
+	x := &otlp.Exporter{Endpoint: endpoint, Service: f.env("OTEL_SERVICE_NAME"), GenAI: strings.Contains(f.env("OTEL_SEMCONV_STABILITY_OPT_IN"), otlp.OptIn), Headers: map[string]string{}}
+	for _, kv := range strings.Split(f.env("OTEL_EXPORTER_OTLP_HEADERS"), ",") {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			x.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
+		}
+	}
+	if err := x.Open(); err != nil {
+		return bad("telemetry", err.Error(), "set OTEL_EXPORTER_OTLP_ENDPOINT to the collector's address")
+	}
+	d.closers = append(d.closers, func() error { x.Close(); return nil })
+	cfg.Telemetry.Trace = x
+	return nil
 }
 
 // records opens the journal and the approvals.
@@ -479,6 +506,15 @@ func onePack(dir string) (*pack.Pack, error) {
 		}
 	}
 	return p, nil
+}
+
+// Rules reads what the flags and the settings file name, without opening anything else.
+func Rules(f *Flags) (*gateway.Rules, error) {
+	s, err := readFile(f.File)
+	if err != nil {
+		return nil, err
+	}
+	return f.rules(&Door{file: s, flags: f})
 }
 
 // Changed reports whether the files look otherwise than when they were read. They have to look the same twice, so that a file is not read while it is written.

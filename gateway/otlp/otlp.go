@@ -1,0 +1,253 @@
+// Package otlp tells an OpenTelemetry collector what a gateway does: spans and counters, as OTLP over HTTP in its JSON form (OpenTelemetry Protocol 1.x). It needs no SDK, and carries no content:
+// no text, no arguments, no results.
+//
+// Attributes of ours begin with proviso. and do not change. Those of the GenAI conventions of OpenTelemetry are still in development and are sent only where they are opted into.
+package otlp
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/proviso-dev/proviso/gateway"
+)
+
+// OptIn is the value of OTEL_SEMCONV_STABILITY_OPT_IN that asks for the GenAI conventions.
+const OptIn = "gen_ai_latest_experimental"
+
+// Exporter is a gateway.Tracer that sends spans in batches. What a collector does not take is dropped and counted; nobody waits for it.
+type Exporter struct {
+	// Endpoint is the collector's address, such as http://127.0.0.1:4318; /v1/traces is added.
+	Endpoint string
+	// Headers are sent with every batch, such as credentials.
+	Headers map[string]string
+	// Service is service.name; empty: "proviso".
+	Service string
+	// GenAI sends the attributes of the GenAI conventions as well.
+	GenAI bool
+	// Client sends; nil: one with a timeout of ten seconds.
+	Client *http.Client
+
+	queue   chan *span
+	stop    chan struct{}
+	done    sync.WaitGroup
+	dropped atomic.Int64
+	sent    atomic.Int64
+}
+
+const (
+	maxQueue = 4096
+	maxBatch = 512
+	interval = 2 * time.Second
+)
+
+// Open begins to send. Close ends it.
+func (x *Exporter) Open() error {
+	u, err := url.Parse(x.Endpoint)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("otlp: %q is no address of a collector; write http://host:4318", x.Endpoint)
+	}
+	x.queue, x.stop = make(chan *span, maxQueue), make(chan struct{})
+	if x.Client == nil {
+		x.Client = &http.Client{Timeout: 10 * time.Second}
+	}
+	x.done.Go(x.run)
+	return nil
+}
+
+// Close sends what waits and ends.
+func (x *Exporter) Close() {
+	close(x.stop)
+	x.done.Wait()
+	x.Client.CloseIdleConnections()
+}
+
+// Counts tells how many spans were sent and how many were dropped.
+func (x *Exporter) Counts() (sent, dropped int64) { return x.sent.Load(), x.dropped.Load() }
+
+func (x *Exporter) run() {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var batch []*span
+	flush := func() {
+		if len(batch) > 0 {
+			x.send(batch)
+			batch = nil
+		}
+	}
+	for {
+		select {
+		case s := <-x.queue:
+			if batch = append(batch, s); len(batch) >= maxBatch {
+				flush()
+			}
+		case <-tick.C:
+			flush()
+		case <-x.stop:
+			for {
+				select {
+				case s := <-x.queue:
+					batch = append(batch, s)
+				default:
+					flush()
+					return
+				}
+			}
+		}
+	}
+}
+
+// send posts one batch, once.
+func (x *Exporter) send(batch []*span) {
+	var list []any
+	for _, s := range batch {
+		list = append(list, s.form())
+	}
+	service := x.Service
+	if service == "" {
+		service = "proviso"
+	}
+	body, err := json.Marshal(map[string]any{"resourceSpans": []any{map[string]any{
+		"resource":   map[string]any{"attributes": []any{attribute("service.name", service)}},
+		"scopeSpans": []any{map[string]any{"scope": map[string]any{"name": "github.com/proviso-dev/proviso/gateway"}, "spans": list}},
+	}}})
+	if err == nil {
+		err = x.post(body)
+	}
+	if err != nil {
+		x.dropped.Add(int64(len(batch)))
+		return
+	}
+	x.sent.Add(int64(len(batch)))
+}
+
+func (x *Exporter) post(body []byte) error {
+	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(x.Endpoint, "/")+"/v1/traces", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for k, v := range x.Headers {
+		r.Header.Set(k, v)
+	}
+	resp, err := x.Client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// span is one span.
+type span struct {
+	exporter                *Exporter
+	trace, id, parent, flag string
+	name                    string
+	begin, end              time.Time
+
+	mu      sync.Mutex
+	set     []any
+	failure string
+}
+
+// Start begins the span of a request, below the one that its traceparent names (W3C Trace Context); a request without one begins a trace.
+func (x *Exporter) Start(r *http.Request, name string) (context.Context, gateway.Span) {
+	s := &span{exporter: x, name: name, id: random(8), flag: "01", begin: time.Now()}
+	if p := strings.Split(r.Header.Get("Traceparent"), "-"); len(p) >= 4 && len(p[1]) == 32 && len(p[2]) == 16 && isHex(p[1]) && isHex(p[2]) && strings.Trim(p[1], "0") != "" {
+		s.trace, s.parent, s.flag = p[1], p[2], p[3]
+	} else {
+		s.trace = random(16)
+	}
+	return r.Context(), s
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && strings.ToLower(s) == s
+}
+
+// Set adds an attribute. One of the GenAI conventions is left out unless it was opted into.
+func (s *span) Set(key string, value any) {
+	if strings.HasPrefix(key, "gen_ai.") && !s.exporter.GenAI {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set = append(s.set, attribute(key, value))
+}
+
+// Inject makes requests that go out children of the span.
+func (s *span) Inject(h http.Header) {
+	h.Set("Traceparent", "00-"+s.trace+"-"+s.id+"-"+s.flag)
+}
+
+// End puts the span in line. Where the line is full it is dropped.
+func (s *span) End(failure string) {
+	s.mu.Lock()
+	s.end, s.failure = time.Now(), failure
+	s.mu.Unlock()
+	select {
+	case s.exporter.queue <- s:
+	default:
+		s.exporter.dropped.Add(1)
+	}
+}
+
+// form is the span as OTLP has it in JSON: ids in hex, times in nanoseconds as texts.
+func (s *span) form() map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]any{"traceId": s.trace, "spanId": s.id, "name": s.name, "kind": 2, "startTimeUnixNano": nano(s.begin), "endTimeUnixNano": nano(s.end), "attributes": s.set}
+	if s.parent != "" {
+		out["parentSpanId"] = s.parent
+	}
+	if s.failure != "" {
+		out["status"] = map[string]any{"code": 2, "message": s.failure}
+	}
+	return out
+}
+
+func nano(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+
+// attribute is a key and a value as OTLP has them in JSON.
+func attribute(key string, value any) map[string]any {
+	var v map[string]any
+	switch x := value.(type) {
+	case string:
+		v = map[string]any{"stringValue": x}
+	case bool:
+		v = map[string]any{"boolValue": x}
+	case int64:
+		v = map[string]any{"intValue": strconv.FormatInt(x, 10)}
+	case []string:
+		list := []any{}
+		for _, e := range x {
+			list = append(list, map[string]any{"stringValue": e})
+		}
+		v = map[string]any{"arrayValue": map[string]any{"values": list}}
+	default:
+		v = map[string]any{"stringValue": fmt.Sprint(x)}
+	}
+	return map[string]any{"key": key, "value": v}
+}
