@@ -39,8 +39,9 @@ type Metrics struct {
 	Unjudged     int     `json:"unjudged"`
 	GradNorm     float64 `json:"grad_norm"`
 	LearningRate float64 `json:"learning_rate"`
-	Lambda       float64 `json:"lambda"` // multiplier of the cost
-	Tokens       int64   `json:"tokens"` // read by the engine so far, all passes
+	Lambda       float64 `json:"lambda"`         // multiplier of the cost
+	KLWeight     float64 `json:"kl_coefficient"` // of the divergence from the reference, where it follows a target
+	Tokens       int64   `json:"tokens"`         // read by the engine so far, all passes
 	Skipped      bool    `json:"skipped"`
 	// Digest identifies what the step was taken for: the settings of the stage with its rules of reward, and the data with the texts of the policy. The weights are those of Step.
 	Digest string `json:"digest"`
@@ -58,7 +59,7 @@ func (m *Metrics) values() []namedValue {
 	}
 	return []namedValue{
 		{"loss", m.Loss}, {"reward", m.Reward}, {"cost", m.Cost}, {"entropy", m.Entropy}, {"ref_kl", m.RefKL}, {"old_kl", m.OldKL}, {"clip_share", m.ClipShare}, {"max_ratio", m.MaxRatio},
-		{"margin", m.Margin}, {"accuracy", m.Accuracy}, {"constant", m.Constant}, {"grad_norm", m.GradNorm}, {"learning_rate", m.LearningRate}, {"lambda", m.Lambda}, {"tokens_per_second", m.TokensPerSecond},
+		{"margin", m.Margin}, {"accuracy", m.Accuracy}, {"constant", m.Constant}, {"grad_norm", m.GradNorm}, {"learning_rate", m.LearningRate}, {"lambda", m.Lambda}, {"kl_coefficient", m.KLWeight}, {"tokens_per_second", m.TokensPerSecond},
 	}
 }
 

@@ -379,7 +379,7 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 	if err != nil {
 		return err
 	}
-	m := Metrics{Stage: s.Name, Kind: s.Kind, Digest: s.digest, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda}
+	m := Metrics{Stage: s.Name, Kind: s.Kind, Digest: s.digest, StageStep: step + 1, StageSteps: s.steps, Epoch: float64((step+1)*s.Batch) / float64(s.data.size()), Lambda: r.at.Lambda, KLWeight: r.at.KL}
 	rows, first := datums(items, false)
 	for inner := range s.Inner {
 		if !worthwhile(view) {

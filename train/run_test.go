@@ -601,6 +601,87 @@ func TestFixupAndAdd(t *testing.T) {
 	}
 }
 
+// Groups without a difference are drawn again, as often as the settings say.
+func TestAgain(t *testing.T) {
+	dir := folder(t, map[string]string{"tasks.jsonl": `{"prompt":"x"}` + "\n" + `{"prompt":"y"}` + "\n"})
+	skipped := func(again int) (n int) {
+		h := host(dir)
+		h.Watch = func(m *Metrics) {
+			if m.Skipped {
+				n++
+			}
+		}
+		s := settings(t, fmt.Sprintf("output: again%d\nstages: [{name: s, kind: rl, data: [tasks.jsonl], steps: 12, batch: 2, optimizer: {rate: 0}, sample: {plain: 8, tokens: 1, again: %d}, reward: [{rule: matches, value: '[a-d]'}]}]\n", again, again))
+		s.Stages[0].Optimizer.Rate = 0 // only the draws count
+		if _, err := Run(context.Background(), s, h); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if never, often := skipped(0), skipped(30); often >= never || never < 4 {
+		t.Errorf("%d of 12 batches had nothing to learn, and %d with groups drawn again", never, often)
+	}
+}
+
+// The coefficient of the divergence follows its target, and a policy that runs away from its reference is stopped and brought back.
+func TestSteering(t *testing.T) {
+	dir := folder(t, map[string]string{"tasks.jsonl": `{"prompt":"x"}` + "\n"})
+	stage := func(name, more string) *Settings {
+		return settings(t, "output: "+name+"\nstages: [{name: s, kind: rl, recipe: group-clip, data: [tasks.jsonl], steps: 30, batch: 1, optimizer: {rate: 0.3}, sample: {plain: 16, tokens: 2}, reward: [{rule: length}], "+more+"}]\n")
+	}
+	h := host(dir)
+	var weights []float64
+	h.Watch = func(m *Metrics) { weights = append(weights, m.KLWeight) }
+	if _, err := Run(context.Background(), stage("steered", "kl: {target: 0.001, horizon: 100}"), h); err != nil {
+		t.Fatal(err)
+	}
+	if first, last := weights[0], weights[len(weights)-1]; first != .001 || last <= first {
+		t.Errorf("the coefficient went from %g to %g", first, last)
+	}
+	h = host(dir)
+	sum, err := Run(context.Background(), stage("stopped", "stop: {kl: 0.02}"), h)
+	var d proviso.Diagnostic
+	if !errors.As(err, &d) || d.Code != CodeDiverged || !strings.Contains(d.Msg, "nats per token from the reference") {
+		t.Errorf("a policy that ran away: %v", err)
+	}
+	if info, err := h.Engine.Info(context.Background()); err != nil || info.StepsTaken != sum.Steps || sum.Steps >= 30 {
+		t.Errorf("the engine is at step %d, the run at %d, %v", info.StepsTaken, sum.Steps, err)
+	}
+}
+
+// What a run is forecast to read is what it reads.
+func TestPlan(t *testing.T) {
+	dir := folder(t, wayFiles)
+	s := settings(t, wholeWay)
+	h := host(dir)
+	info, err := h.Engine.Info(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans, err := Plan(s, h.Text, info, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := map[string]int64{}
+	var before int64
+	h.Watch = func(m *Metrics) {
+		tokens[m.Stage] += m.Tokens - before
+		before = m.Tokens
+	}
+	if _, err := Run(context.Background(), s, h); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range plans {
+		forecast := float64(p.Learned + p.Scored + p.Drawn)
+		if p.Rows == 0 || p.Steps == 0 || math.Abs(float64(tokens[p.Name])/forecast-1) > .5 {
+			t.Errorf("%+v; it read %d tokens", p, tokens[p.Name])
+		}
+	}
+	if p := plans[1]; math.Abs(float64(tokens["imitate"])/float64(p.Learned)-1) > .05 {
+		t.Errorf("imitate read %d tokens, forecast are %d", tokens["imitate"], p.Learned)
+	}
+}
+
 func TestSchedules(t *testing.T) {
 	for _, c := range []struct {
 		o    Optimizer
