@@ -9,10 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/proviso-dev/proviso"
 )
 
@@ -95,9 +91,9 @@ func readACS(r *Reader, name string) map[string][]byte {
 	if !ok {
 		return nil
 	}
-	m, err := parseACS(src)
-	if err != nil {
-		r.unreadable(name, "%v", err)
+	m := &acsManifest{}
+	if err := decodeYAML(src, m, true); err != nil {
+		r.unreadable(name, "not a manifest: %v", err)
 		return nil
 	}
 	w := &acsWriter{r: r, file: name, m: m, questions: map[string]any{}, setPaths: map[string]bool{}}
@@ -115,30 +111,6 @@ func readACS(r *Reader, name string) map[string][]byte {
 		return nil
 	}
 	return w.files()
-}
-
-// parseACS decodes a manifest strictly: unknown keys, duplicate keys, anchors and a second document are errors.
-func parseACS(src []byte) (*acsManifest, error) {
-	documents := 0
-	for _, t := range lexer.Tokenize(string(src)) {
-		switch t.Type {
-		case token.AnchorType, token.AliasType, token.MergeKeyType, token.TagType:
-			return nil, fmt.Errorf("line %d: anchors, aliases and tags are not read", t.Position.Line)
-		case token.DocumentHeaderType:
-			documents++
-		}
-	}
-	if documents > 1 {
-		return nil, fmt.Errorf("a manifest is one document, this file has %d", documents)
-	}
-	if i := strings.IndexFunc(string(src), func(c rune) bool { return c == 0xfffd || c < ' ' && c != '\n' && c != '\r' && c != '\t' }); i >= 0 {
-		return nil, fmt.Errorf("byte %d is no character of a text", i)
-	}
-	var m acsManifest
-	if err := yaml.UnmarshalWithOptions(src, &m, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("not a manifest: %s", strings.SplitN(yaml.FormatError(err, false, false), "\n", 2)[0])
-	}
-	return &m, nil
 }
 
 // check reports what no manifest may be, and what cannot be imported as a whole.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -104,7 +105,10 @@ func (r *Reader) narrower(name, hint, format string, args ...any) {
 }
 
 func (r *Reader) report(name string, s proviso.Severity, code, msg, hint string) {
-	r.found = append(r.found, proviso.Diagnostic{Pos: proviso.Pos{File: name}, Code: code, Severity: s, Msg: msg, Hint: hint})
+	d := proviso.Diagnostic{Pos: proviso.Pos{File: name}, Code: code, Severity: s, Msg: msg, Hint: hint}
+	if !slices.Contains(r.found, d) {
+		r.found = append(r.found, d)
+	}
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)

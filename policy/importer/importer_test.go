@@ -70,10 +70,14 @@ func play(t *testing.T, p *policy.Policy, src []byte) {
 func TestImport(t *testing.T) {
 	testkit.Archives(t, "testdata/*.txtar", func(t *testing.T, a *testkit.Archive) {
 		name := strings.TrimSuffix(strings.TrimPrefix(a.Path, "testdata/"), ".txtar")
-		format, _, _ := strings.Cut(name, "-")
-		f := Lookup(format)
+		var f *Format
+		for _, each := range All {
+			if strings.HasPrefix(name, each.Name+"-") {
+				f = each
+			}
+		}
 		if f == nil {
-			t.Fatalf("no format %q", format)
+			t.Fatalf("%s begins with the name of no format", name)
 		}
 		src, o := fstest.MapFS{}, Options{}
 		for _, file := range a.Files {
