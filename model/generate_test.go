@@ -395,7 +395,7 @@ func TestCancelAndClose(t *testing.T) {
 func TestCancelWhileWaiting(t *testing.T) {
 	g := NewGenerator(made(t, "llama"), GeneratorOptions{Slots: 1})
 	var before sync.WaitGroup
-	for range 40 {
+	for range 120 {
 		before.Go(func() { g.Generate(context.Background(), Request{Prompt: []int32{1}, End: []int32{}}, nil) })
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
@@ -403,8 +403,8 @@ func TestCancelWhileWaiting(t *testing.T) {
 	if _, err := g.Generate(ctx, Request{Prompt: []int32{1}, End: []int32{}}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if len(g.queue) < 5 {
-		t.Errorf("it was let go when only %d waited with it", len(g.queue))
+	if len(g.queue) == 0 {
+		t.Error("it was let go when nothing waited with it; the test says nothing")
 	}
 	g.Close()
 	before.Wait()
