@@ -91,19 +91,29 @@ func lse(z []float32, top float32, sumExp func([]float32, float32) (sum, mean fl
 // dots multiplies some rows of x by sums/rows rows of w; see asmgen.
 type dots func(k int, x *float32, xRow int, w *float32, wRow int, ahead, out *float32, outRow, acc int)
 
-// skinny takes four rows of A at a time, then two, then one. They stay in the first-level cache while the rows of B pass, which the first of them brings into the second.
+// skinnyK is how many values of four rows of A the first-level cache holds while rows of B pass.
+const skinnyK = 1024
+
+// skinny takes four rows of A at a time, then two, then one. They stay in the first-level cache while the rows of B pass, which the first of them brings into the second. Long rows are cut, whatever the
+// number of rows, so that the order of the sums is always the same.
 func skinny(p product, ahead, sums int, four, two, one dots) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	done := 0
-	for _, by := range [...]struct {
-		rows, times int
-		f           dots
-	}{{4, p.m / 4, four}, {2, p.m % 4 / 2, two}, {1, p.m % 2, one}} {
-		if by.times > 0 {
-			skinnyRows(p, s, ahead, done, by.rows, by.times, sums/by.rows, by.f)
-			done += by.rows * by.times
+	a, b, k := p.a, p.b, p.k
+	step := evenly(k, skinnyK)
+	for q := 0; q < k; q += step {
+		p.a, p.b, p.k = a[q:], b[q:], min(step, k-q)
+		done := 0
+		for _, by := range [...]struct {
+			rows, times int
+			f           dots
+		}{{4, p.m / 4, four}, {2, p.m % 4 / 2, two}, {1, p.m % 2, one}} {
+			if by.times > 0 {
+				skinnyRows(p, s, ahead, done, by.rows, by.times, sums/by.rows, by.f)
+				done += by.rows * by.times
+			}
 		}
+		p.acc = true
 	}
 }
 

@@ -95,9 +95,10 @@ var kernelCases = []kernelCase{
 		return [][]float32{y}
 	}},
 	{"skinny", func(ks *kernels, n int, draw func(int) []float32) [][]float32 {
-		m, k := 1+n%9, 1+n%37
-		c := draw(m*(n+2) + 5)
-		ks.skinny(product{transB: true, m: m, n: n, k: k, a: draw(m * (k + 1)), lda: k + 1, b: draw(n * (k + 3)), ldb: k + 3, c: c, ldc: n + 2, acc: n%2 == 0}, n%50)
+		m, k := 1+n%9, 1+n%37+n%3*1000
+		a, c := draw(m*(k+1)), draw(m*(n+2)+5)
+		plain.scale(a, 1/sqrt32(float32(k))) // sums of the size of their errors would tell nothing
+		ks.skinny(product{transB: true, m: m, n: n, k: k, a: a, lda: k + 1, b: draw(n * (k + 3)), ldb: k + 3, c: c, ldc: n + 2, acc: n%2 == 0}, n%50)
 		return [][]float32{c}
 	}},
 }

@@ -70,8 +70,8 @@ func (n *Net) linear(s *stack, y, x []float32, rows int, acc bool, way way, keep
 	n.adapt(s, y, x, rows, way, keep)
 }
 
-// skinnyPart is how many weights of a product by rows are computed together: a quarter of a second-level cache of 512 KiB, because the next part is on its way meanwhile.
-const skinnyPart = 32 << 10
+// skinnyPart is how many weights of a product by rows are computed together: they and the next part, which is on its way meanwhile, fit half of a second-level cache of 1 MiB.
+const skinnyPart = 64 << 10
 
 // multiply sets y = x·wᵀ, or adds to it: x is [rows, in], w is [out, in], y has rows that are ldy apart.
 func multiply(workers int, way way, rows, out, in int, x, w, y []float32, ldy int, acc bool) {
