@@ -398,7 +398,10 @@ func TestCancelWhileWaiting(t *testing.T) {
 	for range 120 {
 		before.Go(func() { g.Generate(context.Background(), Request{Prompt: []int32{1}, End: []int32{}}, nil) })
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	for len(g.queue) < 100 { // it has to stand behind them
+		time.Sleep(100 * time.Microsecond)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
 	if _, err := g.Generate(ctx, Request{Prompt: []int32{1}, End: []int32{}}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
