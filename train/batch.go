@@ -15,7 +15,7 @@ import (
 type material struct {
 	examples []example
 	pairs    [][2]example
-	tasks    []task
+	tasks    []Task
 	dropped  int
 	digest   string // of the files
 }
@@ -32,7 +32,7 @@ func (m *material) tokens() int64 {
 		n += p[0].length() + p[1].length()
 	}
 	for _, t := range m.tasks {
-		n += len(t.prompt)
+		n += len(t.Prompt)
 	}
 	return int64(n)
 }
@@ -65,7 +65,7 @@ func load(dir string, g *Stage, text Text, length int) (*material, error) {
 		},
 		"rl": func(row rowJSON, fields map[string]any) error {
 			t, ok, err := r.practice(row, fields)
-			if err == nil && teacher && t.informed == nil && ok {
+			if err == nil && teacher && t.Informed == nil && ok {
 				err = fmt.Errorf(`the teacher of %s is shown "policy", which the row lacks`, g.Recipe)
 			}
 			if ok {
@@ -164,86 +164,72 @@ func known(x example, group int, reward float64) item {
 	}}
 }
 
-// practise draws the groups of a step's tasks, all together; those whose rewards are all equal again, as often as the settings say.
-func (s *stageRun) practise(ctx context.Context, tasks []int, step int) ([][]item, error) {
-	groups := make([][]item, len(tasks))
-	open := make([]int, len(tasks)) // places whose group is to be drawn
+// practise plays a step's tasks, all together; those whose rewards are all equal again, as often as the settings say.
+func (s *stageRun) practise(ctx context.Context, rows []int, step int) ([][]item, error) {
+	groups := make([][]item, len(rows))
+	open := make([]int, len(rows)) // places whose group is to be played
 	for k := range open {
 		open[k] = k
 	}
 	for attempt := 0; len(open) > 0; attempt++ {
-		if err := s.draw(ctx, tasks, open, groups, func(k int) uint64 { return uint64(step)<<24 | uint64(k)<<8 | uint64(attempt) }); err != nil {
+		tasks, seeds := make([]Task, len(open)), make([]uint64, len(open))
+		for i, k := range open {
+			tasks[i] = s.data.tasks[rows[k]]
+			seeds[i] = mix(s.run.s.Seed, uint64(s.index), uint64(step), uint64(k), uint64(attempt))
+		}
+		played, err := s.roller.Roll(ctx, s.run.h.Engine, tasks, s.Sample, seeds)
+		if err != nil {
 			return nil, err
+		}
+		if len(played) != len(tasks) {
+			return nil, fmt.Errorf("roll: %d groups for %d tasks", len(played), len(tasks))
+		}
+		for i, k := range open {
+			if groups[k], err = s.items(&tasks[i], played[i], k); err != nil {
+				return nil, fmt.Errorf("roll: task %q: %w", tasks[i].Row.ID, err)
+			}
 		}
 		open = slices.DeleteFunc(open, func(k int) bool { return attempt == s.Sample.Again || !s.constant(groups[k]) })
 	}
 	return groups, nil
 }
 
+// items makes samples of what was played.
+func (s *stageRun) items(t *Task, played []Rollout, group int) ([]item, error) {
+	var out []item
+	for i, p := range played {
+		if err := p.check(); err != nil {
+			return nil, fmt.Errorf("sample %d: %w", i, err)
+		}
+		shown, read := plainContext, len(t.Prompt)
+		if p.Informed {
+			shown, read = informedContext, len(t.Informed)
+		}
+		s.run.at.Tokens += int64(read + len(p.Tokens))
+		out = append(out, item{prompt: t.Prompt, informed: t.Informed, Sample: objective.Sample{
+			Group: objective.GroupID(group + 1), Set: len(out) / setSize, Tokens: p.Tokens, Live: p.Live, Behaviour: p.LogProbs, Drawn: shown, Scored: plainContext,
+			Truncated: p.Truncated, Digest: t.digest, Rewards: p.Rewards, Turns: p.Turns,
+		}})
+	}
+	return out, nil
+}
+
+// setSize is how many samples of a group are judged together by recipes that judge sets.
+const setSize = 4
+
+// constant reports whether a group has nothing to compare.
 func (s *stageRun) constant(group []item) bool {
 	compose := s.recipe.Compose
 	if compose.Do == nil {
 		compose = objective.Weighted(nil)
 	}
+	var seen []float64
 	for i := range group {
-		first, _, _ := compose.Do(compose.Params, &group[0].Sample)
-		r, _, ok := compose.Do(compose.Params, &group[i].Sample)
-		if ok && r != first {
-			return false
+		if r, _, ok := compose.Do(compose.Params, &group[i].Sample); ok {
+			seen = append(seen, r)
 		}
 	}
-	return true
-}
-
-// draw fills the groups of some tasks with samples and has them judged.
-func (s *stageRun) draw(ctx context.Context, tasks, open []int, groups [][]item, seed func(k int) uint64) error {
-	var reqs []engine.SampleRequest
-	type origin struct {
-		k     int
-		shown objective.Context
-	}
-	var from []origin
-	for _, k := range open {
-		t := &s.data.tasks[tasks[k]]
-		groups[k] = nil
-		for _, part := range []struct {
-			prompt []int32
-			shown  objective.Context
-			count  int
-		}{{t.prompt, plainContext, s.Sample.Plain}, {t.informed, informedContext, s.Sample.Informed}} {
-			if part.count == 0 {
-				continue
-			}
-			req := engine.SampleRequest{
-				Prompt: part.prompt, Count: part.count, MaxTokens: s.Sample.Tokens, Temperature: s.Sample.Temperature, TopP: s.Sample.TopP,
-				Seed: s.run.s.Seed ^ seed(k)<<2 ^ uint64(part.shown) ^ uint64(s.index)<<56,
-			}
-			if end := s.run.h.Text.End(); end >= 0 {
-				req.Stop = []int32{end}
-			}
-			reqs, from = append(reqs, req), append(from, origin{k, part.shown})
-		}
-	}
-	drawn, err := engine.SampleBatch(ctx, s.run.h.Engine, "", reqs)
-	if err != nil {
-		return err
-	}
-	for r, sequences := range drawn {
-		k := from[r].k
-		t := &s.data.tasks[tasks[k]]
-		for _, d := range sequences {
-			judged, err := s.judge.Judge(ctx, t.row, s.run.h.Text.Decode(d.Tokens))
-			if err != nil {
-				return fmt.Errorf("judge: %w", err)
-			}
-			s.run.at.Tokens += int64(len(reqs[r].Prompt) + len(d.Tokens))
-			groups[k] = append(groups[k], item{prompt: t.prompt, informed: t.informed, Sample: objective.Sample{
-				Group: objective.GroupID(k + 1), Set: len(groups[k]) / 4, Tokens: d.Tokens, Behaviour: d.LogProbs, Drawn: from[r].shown, Scored: plainContext,
-				Truncated: d.Stop == "length", Digest: t.digest, Rewards: judged, Turns: []objective.Span{{Start: 0, End: len(d.Tokens)}},
-			}})
-		}
-	}
-	return nil
+	return len(seen) == 0 || slices.Max(seen) == slices.Min(seen)
 }
 
 // datums makes the rows of items after their prompts, or after the teacher's. first is where each item's tokens begin.

@@ -24,14 +24,6 @@ type example struct {
 
 func (x example) length() int { return len(x.prompt) + len(x.tokens) - 1 }
 
-// task is something to practise: a prompt, the same prompt after the text of the policy, and the row for the judges.
-type task struct {
-	prompt   []int32
-	informed []int32 // nil: the row has no policy text
-	row      Row
-	digest   string // of the policy text
-}
-
 // Row is one line of a data file as judges see it.
 type Row struct {
 	ID     string
@@ -334,7 +326,7 @@ func (r *reader) prompt(prompt, tools json.RawMessage, policy string) ([]int32, 
 }
 
 // practice reads a task.
-func (r *reader) practice(row rowJSON, fields map[string]any) (t task, ok bool, err error) {
+func (r *reader) practice(row rowJSON, fields map[string]any) (t Task, ok bool, err error) {
 	from := row.Prompt
 	if from == nil {
 		from = row.Messages
@@ -342,19 +334,19 @@ func (r *reader) practice(row rowJSON, fields map[string]any) (t task, ok bool, 
 	if from == nil {
 		return t, false, errors.New(`a task has "prompt" or "messages"`)
 	}
-	t.row = Row{ID: row.ID, Fields: fields}
-	if t.prompt, err = r.prompt(from, row.Tools, ""); err != nil {
+	t.Row = Row{ID: row.ID, Fields: fields}
+	if t.Prompt, err = r.prompt(from, row.Tools, ""); err != nil {
 		return t, false, err
 	}
-	longest := len(t.prompt)
+	longest := len(t.Prompt)
 	if row.Policy != "" {
-		if t.informed, err = r.prompt(from, row.Tools, row.Policy); err != nil {
+		if t.Informed, err = r.prompt(from, row.Tools, row.Policy); err != nil {
 			return t, false, err
 		}
-		longest = max(longest, len(t.informed))
+		longest = max(longest, len(t.Informed))
 		t.digest = digest([]byte(row.Policy))
 	}
-	if r.stage.Sample.Informed > 0 && t.informed == nil {
+	if r.stage.Sample.Informed > 0 && t.Informed == nil {
 		return t, false, errors.New(`informed samples are shown "policy", which the row lacks`)
 	}
 	if longest+r.stage.Sample.Tokens > r.context {

@@ -20,11 +20,23 @@ type Host struct {
 	Engine engine.Engine
 	Text   Text
 	Judge  Judge             // nil: the rules of the settings
+	Roller Roller            // nil: one answer per sample, judged by Judge
 	Dir    string            // paths of the settings are relative to it
 	Now    func() time.Time  // for metrics alone
 	Watch  func(*Metrics)    // is shown every step; may be nil
 	Say    func(what string) // is told what else happens, in a sentence; may be nil
 	Exact  float64           // how far two computations of one log-probability may differ
+}
+
+// roller is who plays the tasks of a stage.
+func (h *Host) roller(g *Stage) Roller {
+	if h.Roller != nil {
+		return h.Roller
+	}
+	if h.Judge != nil {
+		return Answers{h.Text, h.Judge}
+	}
+	return Answers{h.Text, byRules(g.Reward)}
 }
 
 // Summary is how a run ended.
@@ -56,7 +68,7 @@ type stageRun struct {
 	run    *run
 	index  int
 	data   *material
-	judge  Judge
+	roller Roller
 	steps  int // batches
 	recipe *objective.Recipe
 	needs  []objective.Need
@@ -210,10 +222,7 @@ func (r *run) stage(ctx context.Context) error {
 	if g.Kind == "soup" {
 		return r.soup(ctx, g)
 	}
-	s := &stageRun{Stage: g, run: r, index: r.at.Stage, judge: r.h.Judge}
-	if s.judge == nil {
-		s.judge = byRules(g.Reward)
-	}
+	s := &stageRun{Stage: g, run: r, index: r.at.Stage, roller: r.h.roller(g)}
 	var err error
 	if s.data, s.steps, err = g.prepare(r.h.Dir, r.h.Text, r.context()); err != nil {
 		return err

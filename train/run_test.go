@@ -416,7 +416,7 @@ func TestRows(t *testing.T) {
 				b.WriteString(show(p[0]) + " over " + show(p[1]) + "\n")
 			}
 			for _, x := range m.tasks {
-				fmt.Fprintf(&b, "%q informed %q\n", visible(x.prompt), visible(x.informed))
+				fmt.Fprintf(&b, "%q informed %q\n", visible(x.Prompt), visible(x.Informed))
 			}
 			fmt.Fprintf(&b, "%d dropped\n", m.dropped)
 		}
