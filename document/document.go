@@ -12,19 +12,39 @@ import (
 	"github.com/proviso-dev/proviso"
 )
 
-// MaxSource is the size in bytes beyond which a text is not read.
-const MaxSource = 4 << 20
+// The limits of a document. What goes beyond is refused with CodeSource.
+const (
+	MaxSource  = 8 << 20  // bytes of a text, and of what was unpacked from a file
+	MaxFile    = 64 << 20 // bytes of a DOCX or PDF file, which may hold pictures
+	MaxClauses = 100_000  // clauses, and as many headings
+)
 
 // The codes of the diagnostics of Parse.
 const (
 	CodeDuplicateID = "PV021" // an explicit id that another clause or section has
 	CodeExplicitID  = "PV022" // an explicit id that is malformed or stands alone
 	CodeSource      = "PV023" // a text that is not UTF-8 or too large
+	CodeNoText      = "PV024"
+	CodeBroken      = "PV025"
 )
 
-// Document is a parsed policy text. It is immutable after Parse.
+// Format is how a document was written down.
+type Format string
+
+// The formats that Read knows.
+const (
+	Markdown Format = "markdown"
+	Plain    Format = "text"
+	HTML     Format = "html"
+	DOCX     Format = "docx"
+	PDF      Format = "pdf"
+)
+
+// Document is a parsed policy text. It is immutable after Parse and Read.
 type Document struct {
-	File    string
+	File   string
+	Format Format
+	// Source is what spans are about: the bytes of a Markdown, text or HTML file, and the text that was taken out of a DOCX or PDF file, one paragraph a line.
 	Source  []byte
 	Clauses []Clause // in the order of the text
 
@@ -48,7 +68,8 @@ type Clause struct {
 	Hash    string
 	Parent  string
 	Depth   int
-	Ordinal int // among the clauses of the section or the item it stands in, from 1
+	Label   string // the number or letter that the owner gave it, such as "3.2" or "(a)"; empty where there is none, and in Markdown
+	Ordinal int    // among the clauses of the section or the item it stands in, from 1
 }
 
 // Cite returns the clause as decisions and verdicts carry it.
