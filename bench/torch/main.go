@@ -21,26 +21,27 @@ import (
 // part is one group of figures.
 type part struct {
 	name    string
-	measure func(turns int) error
+	measure func(turns, threads int) error
 }
 
 var parts = []part{
-	{"gemm", gemm},
-	{"step", func(turns int) error { return steps(small, turns) }},
-	{"large", func(turns int) error { return steps(large, turns) }},
-	{"decode", decode},
+	{"gemm", func(turns, _ int) error { return gemm(turns) }},
+	{"step", func(turns, threads int) error { return steps(small, turns, threads) }},
+	{"large", func(turns, threads int) error { return steps(large, turns, threads) }},
+	{"decode", func(turns, _ int) error { return decode(turns) }},
 }
 
 func main() {
 	only := flag.String("only", "", "comma-separated parts: gemm, step (5.5 M parameters), large (134 M), decode; empty: all")
 	turns := flag.Int("turns", 7, "turns of each comparison")
+	most := flag.Int("threads", 2, "most threads of a step: 1 or 2")
 	flag.Parse()
 	fmt.Printf("# kernels %s, %s\n", nn.SIMD(), load())
 	for _, p := range parts {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}
-		if err := p.measure(*turns); err != nil {
+		if err := p.measure(*turns, *most); err != nil {
 			fmt.Fprintf(os.Stderr, "torch: %s: %v\n", p.name, err)
 			os.Exit(1)
 		}

@@ -32,9 +32,9 @@ var (
 // check is how many steps both take before anything is timed; the loss of the last must agree to four decimals.
 const check = 8
 
-// steps compares a training step with PyTorch's on one thread and on two.
-func steps(s setting, turns int) error {
-	for _, threads := range []int{1, 2} {
+// steps compares a training step with PyTorch's on one thread, then on each more up to most.
+func steps(s setting, turns, most int) error {
+	for threads := 1; threads <= most; threads++ {
 		torch, err := startTorch(s, threads)
 		if err != nil {
 			fmt.Printf("skipped: needs python3-torch, python3-numpy and libopenblas0-openmp: %v\n", err)
