@@ -103,6 +103,8 @@ type Family struct {
 	Doc  string
 	// End are the tokens that end a turn of the assistant, the one that the family writes first.
 	End []string
+	// Control are all tokens of the form that no message can contain, those of End included: what a tokenizer for a new model of the family has to know.
+	Control []string
 	// Template is the Jinja text to store with a new model; empty where only others' models have it.
 	Template string
 	// Frame is how a call is written.

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,6 +183,34 @@ func calls(messages []Message) bool {
 		}
 	}
 	return false
+}
+
+// Every control token that a form writes is among those that its tokenizer has to know.
+func TestControl(t *testing.T) {
+	mark := regexp.MustCompile(`<\|[a-z_]+\|>`)
+	testkit.Archives(t, "testdata/render/*.txtar", func(t *testing.T, a *testkit.Archive) {
+		c := read(t, a)
+		for _, f := range Families {
+			p, err := f.Render(c.messages, c.options)
+			if err != nil {
+				continue
+			}
+			for _, part := range p {
+				for _, m := range mark.FindAllString(part.Text, -1) {
+					if !part.Literal && !slices.Contains(f.Control, m) {
+						t.Errorf("%s writes %s, which is not among its control tokens", f.Name, m)
+					}
+				}
+			}
+		}
+	})
+	for _, f := range Families {
+		for _, e := range f.End {
+			if !slices.Contains(f.Control, e) {
+				t.Errorf("%s ends a turn with %s, which is not among its control tokens", f.Name, e)
+			}
+		}
+	}
 }
 
 func TestRecognize(t *testing.T) {

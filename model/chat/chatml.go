@@ -18,7 +18,10 @@ const (
 	callEnd   = "</tool_call>"
 )
 
-var imEnds = []string{imEnd, "<|endoftext|>"}
+var (
+	imEnds    = []string{imEnd, "<|endoftext|>"}
+	imControl = []string{"<|endoftext|>", imStart, imEnd}
+)
 
 // callFrame is how models of the Qwen families, and many others, write a call.
 var callFrame = Frame{Before: callStart + "\n" + `{"name": "`, Between: `", "arguments": `, After: "}\n" + callEnd}
@@ -28,6 +31,7 @@ var ChatML = &Family{
 	Name:     "chatml",
 	Doc:      "ChatML with tools in the system message; the form of models made by proviso model new",
 	End:      imEnds,
+	Control:  imControl,
 	Template: chatmlTemplate,
 	Frame:    callFrame,
 	render:   renderChatML,

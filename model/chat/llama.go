@@ -13,7 +13,10 @@ const (
 	eot       = "<|eot_id|>"
 )
 
-var eots = []string{eot, "<|eom_id|>", "<|end_of_text|>"}
+var (
+	eots         = []string{eot, "<|eom_id|>", "<|end_of_text|>"}
+	llamaControl = []string{"<|begin_of_text|>", "<|end_of_text|>", headStart, "<|end_header_id|>", "<|eom_id|>", eot, "<|python_tag|>"}
+)
 
 // llamaFrame is how Llama 3.1 and later write a call, which is a whole answer.
 var llamaFrame = Frame{Before: `{"name": "`, Between: `", "parameters": `, After: "}", Alone: true}
@@ -23,6 +26,7 @@ var Llama3 = &Family{
 	Name:    "llama3",
 	Doc:     "Llama 3: headers, no tools",
 	End:     eots,
+	Control: llamaControl,
 	digests: []string{"ba03a121d097859c7b5b9cd03af99aafe95275210d2876f642ad9929a150f122"},
 	render: func(p *Prompt, messages []Message, o Options) error {
 		p.form(o.Begin)
@@ -39,6 +43,7 @@ var Llama31 = &Family{
 	Name:    "llama3.1",
 	Doc:     "Llama 3.1 and 3.3: a system message with dates, one call at a time",
 	End:     eots,
+	Control: llamaControl,
 	Frame:   llamaFrame,
 	digests: []string{"93c0e9aa3629bbd77e68dbc0f5621f6e6b23aa8d74b932595cdb8d64684526d7"},
 	render:  renderLlama31,
@@ -51,6 +56,7 @@ var Llama32 = &Family{
 	Name:    "llama3.2",
 	Doc:     "Llama 3.2: as 3.1, without built-in tools",
 	End:     eots,
+	Control: llamaControl,
 	Frame:   llamaFrame,
 	digests: []string{"d82792f95932f1c9cef5c4bd992f171225e3bf8c7b609b4557c9e1ec96be819f"},
 	render:  renderLlama31,

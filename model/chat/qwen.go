@@ -4,9 +4,10 @@ import "strings"
 
 // Qwen2 is the form of Qwen 2 without tools.
 var Qwen2 = &Family{
-	Name: "qwen2",
-	Doc:  "Qwen 2: ChatML with a default system message, no tools",
-	End:  imEnds,
+	Name:    "qwen2",
+	Doc:     "Qwen 2: ChatML with a default system message, no tools",
+	End:     imEnds,
+	Control: imControl,
 	digests: []string{
 		"f0206845c9ebc3abb4735d44f286eb81ce99238ad2accc710c6fc60e6cb8ccc8", // line breaks escaped
 		"793202280c0910ab26bc6eb57c8212c2417324c6d8c4efd0d10d59092ab3e3eb", // line breaks as they are
@@ -28,6 +29,7 @@ var Qwen25 = &Family{
 	Name:    "qwen2.5",
 	Doc:     "Qwen 2.5: ChatML with a default system message and tools",
 	End:     imEnds,
+	Control: imControl,
 	Frame:   callFrame,
 	digests: []string{"55b2f4a26ac9ee719330a61a0c39d9e538b0e9322212f048326318cff4f8674a"},
 	render:  renderQwen25,
@@ -37,10 +39,11 @@ var Qwen25 = &Family{
 
 // Qwen3 is the form of Qwen 3, which thinks before it answers.
 var Qwen3 = &Family{
-	Name:  "qwen3",
-	Doc:   "Qwen 3: ChatML with tools and thinking",
-	End:   imEnds,
-	Frame: callFrame,
+	Name:    "qwen3",
+	Doc:     "Qwen 3: ChatML with tools and thinking",
+	End:     imEnds,
+	Control: imControl,
+	Frame:   callFrame,
 	digests: []string{
 		"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5", // as first released
 		"a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8", // with contents that may be no text
@@ -55,6 +58,7 @@ var Qwen3Instruct = &Family{
 	Name:    "qwen3-instruct",
 	Doc:     "Qwen 3 Instruct 2507: ChatML with tools, no thinking",
 	End:     imEnds,
+	Control: imControl,
 	Frame:   callFrame,
 	digests: []string{"64f85b198065d0fba2a81f37e10ed68161ce2c19a754c7100e67e0ca2ee9c326"},
 	render:  renderQwen3Instruct,

@@ -239,9 +239,6 @@ type New struct {
 	Seed    uint64   `help:"Of the random weights." default:"1" placeholder:"N"`
 }
 
-// newControl are the control tokens of a new model: those of ChatML.
-var newControl = []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
-
 // Run trains the tokenizer, draws the weights and writes both.
 func (c *New) Run(e *Env) error {
 	var pattern *tokenizer.Pattern
@@ -258,7 +255,7 @@ func (c *New) Run(e *Env) error {
 		}
 		texts = append(texts, string(b))
 	}
-	tok, err := tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{Pattern: pattern, Size: c.Vocab, Special: newControl})
+	tok, err := tokenizer.Train(slices.Values(texts), tokenizer.TrainOptions{Pattern: pattern, Size: c.Vocab, Special: chat.ChatML.Control})
 	if err != nil {
 		return usage("give more text, or another --vocab", "%v", err)
 	}
