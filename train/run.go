@@ -405,7 +405,7 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 	return s.account(ctx, view, &m)
 }
 
-// fixup repeats steps on the divergence alone until every sample of the batch is within the bound (FixPO, S086).
+// fixup repeats steps on the divergence alone until every sample of the batch is within the bound (FixPO, Zentner et al. 2023).
 func (s *stageRun) fixup(ctx context.Context, view *objective.View, rows []engine.Datum, first []int, step int, m *Metrics) error {
 	if s.Fixup.Bound == 0 || !s.reads(objective.NeedOld) {
 		return nil

@@ -49,6 +49,6 @@ func Constant(length float64) Aggregate {
 
 // Budget divides by a number of tokens that is the same for all batches; TokenBudget picks samples up to it.
 func Budget(tokens float64) Aggregate {
-	return aggregated(About{Name: "budget", Formula: "1/Φ", Source: "C3PO of Ring-lite (S043)", Shapes: "n × T_i", Units: "per token", Params: Params{par("tokens", tokens, 409600, "tokens")}},
+	return aggregated(About{Name: "budget", Formula: "1/Φ", Source: "C3PO of Ring-lite (inclusionAI/Ring)", Shapes: "n × T_i", Units: "per token", Params: Params{par("tokens", tokens, 409600, "tokens")}},
 		func(p Params, _, _, _ int) float64 { return 1 / p.value("tokens") })
 }

@@ -86,7 +86,7 @@ func Weighted(weights map[string]float64) Compose {
 func Gate(gates []string, weights map[string]float64) Compose {
 	params := append(Params{par("floor", 1, 1, "reward")}, weightParams(weights)...)
 	return Compose{
-		About: About{Name: "gate", Formula: "R = Π_g 1[g ≥ 1] · (floor + Σ_k w_k c_k)", Source: "SafeGRPO (S028): reward/safetygrpo.py", Shapes: "components → 1", Units: "reward", Params: params},
+		About: About{Name: "gate", Formula: "R = Π_g 1[g ≥ 1] · (floor + Σ_k w_k c_k)", Source: "SafeGRPO (XuankunRong/SafeGRPO): reward/safetygrpo.py", Shapes: "components → 1", Units: "reward", Params: params},
 		Do: func(p Params, s *Sample) (float64, []float64, bool) {
 			open := true
 			for _, g := range gates {
@@ -116,7 +116,7 @@ func Gate(gates []string, weights map[string]float64) Compose {
 func MinUnder(threshold float64, weights map[string]float64) Compose {
 	params := append(Params{par("threshold", threshold, 0.2, "reward")}, weightParams(weights)...)
 	return Compose{
-		About: About{Name: "min-under", Formula: "R = min_k c_k if min_k c_k < threshold, else Σ w_k c_k / Σ w_k", Source: "ArGen (S006): reward_functions", Shapes: "components → 1", Units: "reward", Params: params},
+		About: About{Name: "min-under", Formula: "R = min_k c_k if min_k c_k < threshold, else Σ w_k c_k / Σ w_k", Source: "ArGen (Principled-Evolution/argen-demo): reward_functions", Shapes: "components → 1", Units: "reward", Params: params},
 		Do: func(p Params, s *Sample) (float64, []float64, bool) {
 			total, weight, least := 0.0, 0.0, math.Inf(1)
 			for _, w := range p[1:] {

@@ -43,7 +43,7 @@ func (d *Dual) Combine(reward, cost []float64) []float64 {
 // Lagrangian is a recipe's normalizer applied to reward and first cost apart and combined by λ. A sample without costs has cost 0.
 func Lagrangian(inner Normalize, lambda float64) Normalize {
 	return Normalize{
-		About: About{Name: "lagrangian", Formula: "A = (A_R − λA_C)/(1 + λ); A_R, A_C each by " + inner.Name, Source: "constrained MDP (Altman 1999); §8.1", Shapes: inner.Shapes, Units: inner.Units,
+		About: About{Name: "lagrangian", Formula: "A = (A_R − λA_C)/(1 + λ); A_R, A_C each by " + inner.Name, Source: "constrained MDP (Altman 1999)", Shapes: inner.Shapes, Units: inner.Units,
 			Params: append(Params{par("lambda", lambda, 0, "reward per cost")}, inner.Params...), Needs: inner.Needs},
 		Centred: inner.Centred,
 		Do: func(p Params, v *View) []float64 {
@@ -60,7 +60,7 @@ func Lagrangian(inner Normalize, lambda float64) Normalize {
 	}
 }
 
-// FixupCoefficient is the penalty of FixedUp between steps: β ← max(0, β − rate·(bound − 2·maxKL)). Source: FixPO (S086).
+// FixupCoefficient is the penalty of FixedUp between steps: β ← max(0, β − rate·(bound − 2·maxKL)). Source: FixPO (Zentner et al. 2023).
 type FixupCoefficient struct {
 	Beta  float64
 	Bound float64 // nats
@@ -84,7 +84,7 @@ func Fixup(bound float64, most int, maxKL func() float64, step func()) (steps in
 	return steps, maxKL() <= bound
 }
 
-// TopHalfTemperature is the temperature for TopHalf that keeps the divergence of its weights from uniform at a bound: the minimum over η of ηε + η log mean e^{A/η} over the better half. Source: V-MPO (S163), ε = 0.01.
+// TopHalfTemperature is the temperature for TopHalf that keeps the divergence of its weights from uniform at a bound: the minimum over η of ηε + η log mean e^{A/η} over the better half. Source: V-MPO (Song et al. 2020), ε = 0.01.
 func TopHalfTemperature(advantage []float64, bound float64) float64 {
 	best := slices.Clone(advantage)
 	slices.Sort(best)
@@ -132,7 +132,7 @@ func (m *Moments) Std() float64 {
 	return math.Sqrt(m.M2 / float64(m.N-1))
 }
 
-// Horizon is how long a guide acts before the policy takes over: it shrinks where the policy holds what it had. Source: JSRL (S080).
+// Horizon is how long a guide acts before the policy takes over: it shrinks where the policy holds what it had. Source: JSRL (Uchendu et al. 2023).
 type Horizon struct {
 	Steps     int     // of the guide
 	Shrink    int     // by how much at once
@@ -154,7 +154,7 @@ func (h *Horizon) Update(mean float64) bool {
 	return true
 }
 
-// Bucket says how hard a task is for the policy. Source: CLPO (S042).
+// Bucket says how hard a task is for the policy. Source: CLPO (csuking/CLPO).
 type Bucket uint8
 
 // The buckets of tasks.
@@ -180,7 +180,7 @@ func KeepProbability(p float64, g int) float64 {
 	return 1 - math.Pow(p, float64(g)) - math.Pow(1-p, float64(g))
 }
 
-// Soup is the weighted mean of parameters that were trained from one start: θ = Σ λ_k θ_k. Lengths have to agree and λ to sum to 1 where the scale matters. Sources: rewarded soups (S053), personalized soups (S048).
+// Soup is the weighted mean of parameters that were trained from one start: θ = Σ λ_k θ_k. Lengths have to agree and λ to sum to 1 where the scale matters. Sources: rewarded soups (Ramé et al. 2023), personalized soups (Jang et al. 2023).
 // For logits of a table with one reference and a KL penalty it is exactly the optimum of the mixed reward.
 func Soup[T float32 | float64](lambda []float64, theta ...[]T) []T {
 	out := make([]T, len(theta[0]))

@@ -22,7 +22,7 @@ func PerSequence() Credit {
 // whiten 1 makes the advantages of the batch have mean 0 and deviation 1. It fills View.Return.
 func GAE(gamma, lambda, kl float64) Credit {
 	return Credit{
-		About: About{Name: "gae", Formula: "δ_t = r_t + γV_{t+1} − V_t; A_t = δ_t + γλA_{t+1}; r_t = 1[t last]·R − kl·log(π_old/π_ref)", Source: "Schulman et al. 2016; PPO-max (S038)", Shapes: "n, values n × T_i → n × T_i", Units: "reward",
+		About: About{Name: "gae", Formula: "δ_t = r_t + γV_{t+1} − V_t; A_t = δ_t + γλA_{t+1}; r_t = 1[t last]·R − kl·log(π_old/π_ref)", Source: "Schulman et al. 2016; PPO-max (OpenLMLab/MOSS-RLHF)", Shapes: "n, values n × T_i → n × T_i", Units: "reward",
 			Params: Params{par("gamma", gamma, 1, "per token"), par("lambda", lambda, 0.95, "per token"), par("kl", kl, 0.05, "reward per nat"), par("whiten", 0, 0, "0 or 1")},
 			Needs:  []Need{NeedValue, NeedOld, NeedRef}},
 		Do: func(p Params, v *View) [][]float64 {
@@ -87,7 +87,7 @@ func turnRewards(s *Sample) []float64 {
 // gets the score: a dialogue that failed as a whole keeps its negative signal, and a sum near 0 cannot multiply it.
 func turnCredit(name, formula string, params Params, credit func(p Params, r []float64) []float64) Credit {
 	return Credit{
-		About: About{Name: name, Formula: "A_it = A_i · c_k · #{c ≠ 0}/Σ c; A_i where Σ c ≤ 0; " + formula, Source: "UserRL (S027): core_algos.py:682", Shapes: "n, turn rewards → n × T_i", Units: "as the score", Params: params},
+		About: About{Name: name, Formula: "A_it = A_i · c_k · #{c ≠ 0}/Σ c; A_i where Σ c ≤ 0; " + formula, Source: "UserRL (SalesforceAIResearch/UserRL): core_algos.py:682", Shapes: "n, turn rewards → n × T_i", Units: "as the score", Params: params},
 		Do: func(p Params, v *View) [][]float64 {
 			out := PerSequence().Do(nil, v)
 			for i := range v.Samples {
@@ -140,7 +140,7 @@ func TurnSaturating() Credit {
 // BranchMean gives a token that several samples share through a common prefix the mean of their scores. With on-policy branches its gradient is that of PerSequence; it only says so more clearly.
 func BranchMean() Credit {
 	return Credit{
-		About: About{Name: "branch-mean", Formula: "A_it = mean of A_j over the samples j that share the first t tokens through Parent and Branch", Source: "ARPO (S034): vllm_rollout_with_tools.py", Shapes: "n → n × T_i", Units: "as the score"},
+		About: About{Name: "branch-mean", Formula: "A_it = mean of A_j over the samples j that share the first t tokens through Parent and Branch", Source: "ARPO (dongguanting/ARPO): vllm_rollout_with_tools.py", Shapes: "n → n × T_i", Units: "as the score"},
 		Do: func(_ Params, v *View) [][]float64 {
 			at := map[SampleID]int{}
 			for i := range v.Samples {
@@ -186,7 +186,7 @@ func BranchMean() Credit {
 // OwnAttempt pays each turn its own reward, and the last one a bonus for improving on the first. Paying the bonus to the first attempt as well teaches a model to fail first.
 func OwnAttempt(bonus float64) Credit {
 	return Credit{
-		About: About{Name: "own-attempt", Formula: "A_it = r_k(t); in the last turn + bonus·(r_last − r_first)", Source: "SCoRe (S036), credit as in §8.3 of the objectives' notes", Shapes: "turn rewards → n × T_i", Units: "reward", Params: Params{par("bonus", bonus, 10, "reward per reward")}},
+		About: About{Name: "own-attempt", Formula: "A_it = r_k(t); in the last turn + bonus·(r_last − r_first)", Source: "SCoRe (Kumar et al. 2024), with each attempt's own credit", Shapes: "turn rewards → n × T_i", Units: "reward", Params: Params{par("bonus", bonus, 10, "reward per reward")}},
 		Do: func(p Params, v *View) [][]float64 {
 			out := rows(v)
 			for i := range v.Samples {
@@ -210,7 +210,7 @@ func OwnAttempt(bonus float64) Credit {
 // StepValue is the rise of a critic's value over a turn, the last turn ending at the score: A(step) = V(after) − V(before).
 func StepValue() Credit {
 	return Credit{
-		About: About{Name: "step-value", Formula: "A_it = V(s_{k+1}) − V(s_k) for t in turn k; V after the last turn is R", Source: "Direct Advantage PO (S040, arXiv 2412.18279)", Shapes: "values n × T_i → n × T_i", Units: "reward", Needs: []Need{NeedValue}},
+		About: About{Name: "step-value", Formula: "A_it = V(s_{k+1}) − V(s_k) for t in turn k; V after the last turn is R", Source: "Direct Advantage PO (arXiv 2412.18279)", Shapes: "values n × T_i → n × T_i", Units: "reward", Needs: []Need{NeedValue}},
 		Do: func(_ Params, v *View) [][]float64 {
 			out := rows(v)
 			for i := range v.Samples {

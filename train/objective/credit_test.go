@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The eleventh of the twelve: edits and anchors.
+// Edits and anchors.
 func TestEdits(t *testing.T) {
 	// A policy that is wrong nearly always, and one repaired copy: mass moves to the repair at every step.
 	p := table{{4, 0, 0, 0}}
@@ -85,7 +85,7 @@ func credited(t *testing.T, c Credit, s Sample, score float64) []float64 {
 	return v.Advantage[0]
 }
 
-// The twelfth of the twelve, turns: the mean of the tokens' advantages is the sample's where the credits say something, and a dialogue that failed keeps its signal.
+// Turns: the mean of the tokens' advantages is the sample's where the credits say something, and a dialogue that failed keeps its signal.
 func TestTurnCredit(t *testing.T) {
 	for _, c := range []struct {
 		name    string

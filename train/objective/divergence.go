@@ -29,7 +29,7 @@ func K3(beta float64) Term {
 
 // OldKL holds the policy near the one that drew the samples: the gradient of KL(π_old‖π) on its samples is that of −log π, here with the value of the k3 estimator.
 func OldKL(beta float64) Term {
-	return perToken(About{Name: "old-kl", Formula: "L = β(r − 1 − log r); W = −β(r − 1)", Source: "KL(old‖new), k3 form; FixPO (S086)", Shapes: "n × T_i", Units: "nats", Params: betaParam(beta, 1), Needs: []Need{NeedOld}},
+	return perToken(About{Name: "old-kl", Formula: "L = β(r − 1 − log r); W = −β(r − 1)", Source: "KL(old‖new), k3 form; FixPO (Zentner et al. 2023)", Shapes: "n × T_i", Units: "nats", Params: betaParam(beta, 1), Needs: []Need{NeedOld}},
 		func(p Params, v *View, i, t int, l float64) (float64, float64) {
 			r := ratio(l, v.Samples[i].Old[t])
 			return -p.value("beta") * (r - 1 - (l - v.Samples[i].Old[t])), -p.value("beta") * (r - 1)
@@ -38,7 +38,7 @@ func OldKL(beta float64) Term {
 
 // PickedKL replaces the surrogate on picked tokens: −rA + c|log r|, without a clip. The terms beside it have to be Ratio, which it adds to.
 func PickedKL(c float64) Term {
-	return perToken(About{Name: "picked-kl", Formula: "L = c|log r| on picked tokens; W = −c·sign(log r)", Source: "KL-Cov (S044): core_algos.py", Shapes: "n × T_i", Units: "nats", Params: Params{par("c", c, 1, "loss per nat")}, Needs: []Need{NeedOld}},
+	return perToken(About{Name: "picked-kl", Formula: "L = c|log r| on picked tokens; W = −c·sign(log r)", Source: "KL-Cov (PRIME-RL/Entropy-Mechanism-of-RL): core_algos.py", Shapes: "n × T_i", Units: "nats", Params: Params{par("c", c, 1, "loss per nat")}, Needs: []Need{NeedOld}},
 		func(p Params, v *View, i, t int, l float64) (float64, float64) {
 			d := l - v.Samples[i].Old[t]
 			if v.Picked == nil || !v.Picked[i][t] || d == 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The first of the twelve. All groups of four draws from four arms, enumerated: what is the expected gradient of each normalizer against that of the expected reward?
+// All groups of four draws from four arms, enumerated: what is the expected gradient of each normalizer against that of the expected reward?
 func TestGroupGradients(t *testing.T) {
 	p, rewards := table{{.2, -.5, .4, 1}}, []float64{1, 0, 0, 1}
 	const g = 4
@@ -93,7 +93,7 @@ func TestAggregation(t *testing.T) {
 	}
 }
 
-// The second of the twelve: generalized advantages, clipping, switches of PPO-max.
+// Generalized advantages, and the switches of PPO-max.
 func TestGAE(t *testing.T) {
 	s := Sample{
 		Tokens: []int32{1, 2, 3, 4}, Live: []bool{true, true, false, true}, Rewards: reward(2),
@@ -218,7 +218,7 @@ func inContext(p table, s *Sample) []float64 { return p.logp(s.Tokens) }
 // asDrawn is Old of the sampler, which makes r an importance weight between the two contexts.
 func asDrawn(_ table, s *Sample) []float64 { return s.Behaviour }
 
-// The third of the twelve.
+// Samples that read the policy find what the model does not find by itself; with importance weights between the two contexts they find it later or never.
 func TestPolicyRollout(t *testing.T) {
 	n := newNeedle(6, .9)
 	near(t, "success with the text", n.success(n.aware), .531441, 1e-9)

@@ -112,7 +112,7 @@ func standardized(r []float64, floor float64, biased bool) []float64 {
 func Beta() Normalize {
 	return Normalize{
 		About: About{Name: "beta", Formula: "A = (R − p)/f(p; α, β); p group mean; m, v mean and variance of p; a = (m(1−m)/v − 1)m, b = (m(1−m)/v − 1)(1−m); α = max(1, 1+a/3), β = max(1, 1+b/3); 0 where p is 0 or 1",
-			Source: "BNPO (S030): bnpo_ray_trainer.py:105", Shapes: "n → n, over the batch", Units: "reward", Needs: []Need{NeedGroup}, Params: Params{par("max", 1e6, 1e6, "weight")}},
+			Source: "BNPO (changyi7231/BNPO): bnpo_ray_trainer.py:105", Shapes: "n → n, over the batch", Units: "reward", Needs: []Need{NeedGroup}, Params: Params{par("max", 1e6, 1e6, "weight")}},
 		Centred: true,
 		Do: func(p Params, v *View) []float64 {
 			var rates []float64
@@ -211,7 +211,7 @@ func componentNames(v *View, at []int) []string {
 // Rank scores by the share of the others that a sample beats minus the share that beats it, which only the order of the rewards decides.
 func Rank() Normalize {
 	return Normalize{
-		About:   About{Name: "rank", Formula: "A_i = (#{j: R_i > R_j} − #{j: R_i < R_j})/(G−1)", Source: "URPO (S056), Kendall's τ", Shapes: "n → n, by group of G", Units: "share in [−1, 1]", Needs: []Need{NeedGroup}},
+		About:   About{Name: "rank", Formula: "A_i = (#{j: R_i > R_j} − #{j: R_i < R_j})/(G−1)", Source: "URPO (2025), Kendall's τ", Shapes: "n → n, by group of G", Units: "share in [−1, 1]", Needs: []Need{NeedGroup}},
 		Centred: true,
 		Do: func(_ Params, v *View) []float64 {
 			return v.inGroups(func(r []float64) []float64 {
@@ -235,7 +235,7 @@ func Rank() Normalize {
 // RunningClip standardizes with moments of earlier rewards, which Moments keeps, and clips. std 0 means that nothing is known yet: rewards are only clipped.
 func RunningClip(mean, std, delta float64) Normalize {
 	return Normalize{
-		About: About{Name: "running-clip", Formula: "A = clip((R − mean)/std, ±delta)", Source: "PPO-max (S038): ppo_trainer.py", Shapes: "n → n", Units: "standard deviations",
+		About: About{Name: "running-clip", Formula: "A = clip((R − mean)/std, ±delta)", Source: "PPO-max (OpenLMLab/MOSS-RLHF): ppo_trainer.py", Shapes: "n → n", Units: "standard deviations",
 			Params: Params{par("mean", mean, 0, "reward"), par("std", std, 0, "reward"), par("delta", delta, 5, "standard deviations")}},
 		Do: func(p Params, v *View) []float64 {
 			mean, std, delta := p.value("mean"), p.value("std"), p.value("delta")
@@ -256,7 +256,7 @@ func RunningClip(mean, std, delta float64) Normalize {
 // TopHalf weighs the better half of the batch by a softmax of its advantage over a temperature, and the rest with 0. The weights sum to the number of samples.
 func TopHalf(temperature float64) Normalize {
 	return Normalize{
-		About: About{Name: "top-half", Formula: "ψ_i = softmax over the better half of (R_i/η), × n", Source: "V-MPO (Song et al. 2020; S163)", Shapes: "n → n, over the batch", Units: "weight", Params: Params{par("temperature", temperature, 1, "reward")}},
+		About: About{Name: "top-half", Formula: "ψ_i = softmax over the better half of (R_i/η), × n", Source: "V-MPO (Song et al. 2020)", Shapes: "n → n, over the batch", Units: "weight", Params: Params{par("temperature", temperature, 1, "reward")}},
 		Do: func(p Params, v *View) []float64 {
 			var at []int
 			for i := range v.Samples {
@@ -297,7 +297,7 @@ func compare(a, b float64) int {
 // Counting distinct answers among all of them instead would pay for variety in failure.
 func SetShare() Normalize {
 	return Normalize{
-		About:   About{Name: "set-share", Formula: "A_i = f(S_i) − mean_S f(S), f(S) = mean_{S} R · |distinct {y ∈ S: R > 0}|/|S|", Source: "Polychromic PPO (S067)", Shapes: "n → n, by set within group", Units: "reward", Needs: []Need{NeedGroup}},
+		About:   About{Name: "set-share", Formula: "A_i = f(S_i) − mean_S f(S), f(S) = mean_{S} R · |distinct {y ∈ S: R > 0}|/|S|", Source: "Polychromic PPO (2025)", Shapes: "n → n, by set within group", Units: "reward", Needs: []Need{NeedGroup}},
 		Centred: false,
 		Do: func(_ Params, v *View) []float64 {
 			out := make([]float64, len(v.Samples))
@@ -345,7 +345,7 @@ func diversity(v *View, set []int) float64 {
 func ByRole(inner Normalize) Normalize {
 	out := inner
 	out.Name = inner.Name + "-by-role"
-	out.Source = inner.Source + "; M-GRPO (S046)"
+	out.Source = inner.Source + "; M-GRPO (AQ-MedAI/MrlX)"
 	out.Do = func(p Params, v *View) []float64 {
 		split := *v
 		split.Samples = slices.Clone(v.Samples)

@@ -63,7 +63,7 @@ func GameSquare(eta, tau float64, weights ...float64) Term {
 	for k, w := range weights {
 		params = append(params, par("weight"+string(rune('1'+k)), w, 1, "share"))
 	}
-	return perPair(About{Name: "game-square", Formula: "L = (h − 1/2η)², h = Δ[log π − (τ/η) log π_ref − (1−τ/η) Σ_k λ_k log π_{t−k}]", Source: "INPO (S055), MNPO (S065)", Shapes: "pairs", Units: "nats²", Params: params, Needs: []Need{NeedRef, NeedHist}},
+	return perPair(About{Name: "game-square", Formula: "L = (h − 1/2η)², h = Δ[log π − (τ/η) log π_ref − (1−τ/η) Σ_k λ_k log π_{t−k}]", Source: "INPO (Zhang et al. 2024), MNPO (smiles724/MNPO)", Shapes: "pairs", Units: "nats²", Params: params, Needs: []Need{NeedRef, NeedHist}},
 		func(p Params, v *View, i int, logp []float64) float64 {
 			s := &v.Samples[i]
 			share := p.value("tau") / p.value("eta")
@@ -89,7 +89,7 @@ func GameSquare(eta, tau float64, weights ...float64) Term {
 
 // Regress fits the difference of log-ratios to the difference of rewards. Its minimizer is exactly π_old e^{ηR}, normalised.
 func Regress(eta float64) Term {
-	return perPair(About{Name: "regress", Formula: "L = (Δ log π/π_old − η ΔR)²", Source: "REBEL (Gao et al. 2024), REFUEL (S035)", Shapes: "pairs", Units: "nats²", Params: Params{par("eta", eta, 1000, "nats per reward")}, Needs: []Need{NeedOld}}, overOld,
+	return perPair(About{Name: "regress", Formula: "L = (Δ log π/π_old − η ΔR)²", Source: "REBEL (Gao et al. 2024), REFUEL (ZhaolinGao/REFUEL)", Shapes: "pairs", Units: "nats²", Params: Params{par("eta", eta, 1000, "nats per reward")}, Needs: []Need{NeedOld}}, overOld,
 		func(p Params, pair Pair, h float64) (float64, float64) {
 			d := h - p.value("eta")*pair.Gap
 			return d * d, 2 * d
@@ -98,7 +98,7 @@ func Regress(eta float64) Term {
 
 // DirectAdvantage fits log π/π_ref of each step to A/β, off-line and without pairs. Without a partition term its optimum is the KL optimum only where E_ref e^{A/β} = 1; SoftAdvantage repairs that.
 func DirectAdvantage(beta float64) Term {
-	return perSequence(About{Name: "direct-advantage", Formula: "L = ½(A/β − log π/π_ref)², per sample over its counted tokens", Source: "Direct Advantage PO (S040)", Shapes: "n × T_i", Units: "nats²", Params: Params{par("beta", beta, 1, "reward per nat")}, Needs: []Need{NeedRef}},
+	return perSequence(About{Name: "direct-advantage", Formula: "L = ½(A/β − log π/π_ref)², per sample over its counted tokens", Source: "Direct Advantage PO (arXiv 2412.18279)", Shapes: "n × T_i", Units: "nats²", Params: Params{par("beta", beta, 1, "reward per nat")}, Needs: []Need{NeedRef}},
 		func(p Params, v *View, i int, logp, slope []float64) float64 {
 			return regressed(v, i, logp, slope, v.sum(i, v.Advantage[i])/float64(v.counted(i))/p.value("beta"))
 		})
@@ -140,7 +140,7 @@ func regressed(v *View, i int, logp, slope []float64, target float64) float64 {
 // With two samples of the reference and a hard label it is PreferenceLogistic with β = 1.
 func Posterior() Term {
 	return Term{
-		About: About{Name: "posterior", Formula: "W_i = α_i − β_i; α = softmax_i(log π_ref + R − log q), β = softmax_i(log π − log q); L = −Σ α log β", Source: "BRAIn (S062)", Shapes: "n, by group", Units: "nats", Needs: []Need{NeedRef, NeedBehaviour, NeedGroup}},
+		About: About{Name: "posterior", Formula: "W_i = α_i − β_i; α = softmax_i(log π_ref + R − log q), β = softmax_i(log π − log q); L = −Σ α log β", Source: "BRAIn (Pandey et al. 2024)", Shapes: "n, by group", Units: "nats", Needs: []Need{NeedRef, NeedBehaviour, NeedGroup}},
 		Do: func(_ Params, v *View, logp [][]float64, out *Loss) {
 			groups := v.groups()
 			for _, g := range groups {

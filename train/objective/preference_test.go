@@ -76,7 +76,7 @@ func scaled(x []float64, by float64) []float64 {
 	return out
 }
 
-// The eighth of the twelve.
+// Where preference losses end: the logistic one at π_ref e^{r/β}, the square one at a margin of 1/2β, and the logistic one on certain pairs nowhere.
 func TestPreferenceOptima(t *testing.T) {
 	ref, r := softmax([]float64{-.3, .6, .1}), []float64{1, .2, -.4}
 	const beta = .7
@@ -172,7 +172,7 @@ func TestPairMiner(t *testing.T) {
 	}
 }
 
-// The ninth of the twelve: the population update of the game loss is the mirror step π ∝ π_ref^{τ/η} π_t^{1−τ/η} e^{P/η}.
+// The population update of the game loss is the mirror step π ∝ π_ref^{τ/η} π_t^{1−τ/η} e^{P/η}.
 func TestGameSquare(t *testing.T) {
 	p := [][]float64{{.5, .9, .2}, {.1, .5, .7}, {.8, .3, .5}} // intransitive
 	ref := []float64{.5, .3, .2}
@@ -248,7 +248,7 @@ func TestGameHistory(t *testing.T) {
 	}
 }
 
-// The tenth of the twelve.
+// Regressions on rewards end at π_t e^{ηR}; without a partition term they do not.
 func TestRegression(t *testing.T) {
 	base, r := softmax([]float64{.1, .5, -.2, 0}), []float64{1, .2, -.4, .6}
 	const eta = 1.5

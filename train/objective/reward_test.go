@@ -15,7 +15,7 @@ func judged(values ...float64) []Component {
 	return out
 }
 
-// The fourth of the twelve: gates, rules apart, and what could not be judged.
+// Gates, minima and sums as truth tables; what could not be judged is no number.
 func TestComposeTables(t *testing.T) {
 	gate := Gate([]string{"rule"}, map[string]float64{"style": .5})
 	weighted := Weighted(map[string]float64{"rule": .5, "style": .5})
@@ -134,7 +134,7 @@ func TestUnjudged(t *testing.T) {
 	}
 }
 
-// The fifth of the twelve.
+// The Beta normalizer: closed forms, the minimum that its shape is, and its guards.
 func TestBetaNorm(t *testing.T) {
 	// Equal rates, one prompt: the mean is the baseline and the density is that of the uniform distribution.
 	near(t, "one group", far(scores(t, Beta(), judged(1), judged(0)), []float64{.5, -.5}), 0, 1e-12)

@@ -39,7 +39,7 @@ func DropTruncated() Select {
 // Fresh drops samples drawn more than some steps before the youngest of the batch.
 func Fresh(steps float64) Select {
 	return Select{
-		About: About{Name: "fresh", Formula: "drop samples with max Version − Version > steps", Source: "Asynchronous RLHF (S058)", Shapes: "n", Units: "optimizer steps", Params: Params{par("steps", steps, 1, "steps")}},
+		About: About{Name: "fresh", Formula: "drop samples with max Version − Version > steps", Source: "Asynchronous RLHF (Noukhovitch et al. 2024)", Shapes: "n", Units: "optimizer steps", Params: Params{par("steps", steps, 1, "steps")}},
 		Do: func(p Params, v *View, _ uint64) {
 			var youngest uint64
 			for i := range v.Samples {
@@ -82,7 +82,7 @@ func TruncatedIS(most float64) Select {
 // TokenBudget keeps whole samples, in an order that the seed shuffles, until their tokens reach the budget.
 func TokenBudget(tokens float64) Select {
 	return Select{
-		About: About{Name: "token-budget", Formula: "keep whole samples until Σ T_i ≥ Φ", Source: "C3PO of Ring-lite (S043)", Shapes: "n", Units: "tokens", Params: Params{par("tokens", tokens, 409600, "tokens")}},
+		About: About{Name: "token-budget", Formula: "keep whole samples until Σ T_i ≥ Φ", Source: "C3PO of Ring-lite (inclusionAI/Ring)", Shapes: "n", Units: "tokens", Params: Params{par("tokens", tokens, 409600, "tokens")}},
 		Do: func(p Params, v *View, seed uint64) {
 			order := make([]int, len(v.Samples))
 			for i := range order {
@@ -130,7 +130,7 @@ func covariances(v *View) ([]place, []float64) {
 // CovMask takes the gradient from a random fraction of the tokens whose covariance lies between low and high, which are those that the entropy is lost at.
 func CovMask(fraction, low, high float64) Select {
 	return Select{
-		About: About{Name: "cov-mask", Formula: "mask a random fraction of all tokens among those with cov_t ∈ (low, high); cov_t = (A_t − Ā)(log π_t − mean log π)", Source: "Clip-Cov (S044): core_algos.py", Shapes: "n × T_i", Units: "reward · nats",
+		About: About{Name: "cov-mask", Formula: "mask a random fraction of all tokens among those with cov_t ∈ (low, high); cov_t = (A_t − Ā)(log π_t − mean log π)", Source: "Clip-Cov (PRIME-RL/Entropy-Mechanism-of-RL): core_algos.py", Shapes: "n × T_i", Units: "reward · nats",
 			Params: Params{par("fraction", fraction, 2e-4, "share of tokens"), par("low", low, 1, "reward · nats"), par("high", high, 5, "reward · nats")}, Needs: []Need{NeedOld}},
 		Do: func(p Params, v *View, seed uint64) {
 			at, cov := covariances(v)
@@ -154,7 +154,7 @@ func CovMask(fraction, low, high float64) Select {
 // CovTop marks the tokens with the largest covariance for PickedKL.
 func CovTop(fraction float64) Select {
 	return Select{
-		About: About{Name: "cov-top", Formula: "pick the top fraction of tokens by cov_t", Source: "KL-Cov (S044): core_algos.py", Shapes: "n × T_i", Units: "reward · nats", Params: Params{par("fraction", fraction, 2e-3, "share of tokens")}, Needs: []Need{NeedOld}},
+		About: About{Name: "cov-top", Formula: "pick the top fraction of tokens by cov_t", Source: "KL-Cov (PRIME-RL/Entropy-Mechanism-of-RL): core_algos.py", Shapes: "n × T_i", Units: "reward · nats", Params: Params{par("fraction", fraction, 2e-3, "share of tokens")}, Needs: []Need{NeedOld}},
 		Do: func(p Params, v *View, _ uint64) {
 			at, cov := covariances(v)
 			order := make([]int, len(at))
@@ -198,7 +198,7 @@ func TopOne() Select {
 // EditsThatHelp drops edited samples that did not raise the reward of their parent, so that no edit is learnt for its own sake.
 func EditsThatHelp() Select {
 	return Select{
-		About: About{Name: "edits-that-help", Formula: "drop edited i with R_i ≤ R_parent(i)", Source: "EditGRPO (S052)", Shapes: "n", Units: "–"},
+		About: About{Name: "edits-that-help", Formula: "drop edited i with R_i ≤ R_parent(i)", Source: "EditGRPO (taokz/EditGRPO)", Shapes: "n", Units: "–"},
 		Do: func(_ Params, v *View, _ uint64) {
 			at := map[SampleID]int{}
 			for i := range v.Samples {
@@ -217,7 +217,7 @@ func EditsThatHelp() Select {
 // BestAgainstWorst makes one pair of each group whose rewards differ: the best, and the worst.
 func BestAgainstWorst() Select {
 	return Select{
-		About: About{Name: "best-against-worst", Formula: "(argmax R, argmin R) of each group", Source: "online DPO (S058): online_dpo_trainer.py", Shapes: "n → pairs", Units: "–", Needs: []Need{NeedGroup}},
+		About: About{Name: "best-against-worst", Formula: "(argmax R, argmin R) of each group", Source: "online DPO (Noukhovitch et al. 2024): online_dpo_trainer.py", Shapes: "n → pairs", Units: "–", Needs: []Need{NeedGroup}},
 		Do: func(_ Params, v *View, _ uint64) {
 			for _, g := range v.groups() {
 				at := v.judged(g)
@@ -244,7 +244,7 @@ func BestAgainstWorst() Select {
 // MinePairs makes every ordered pair of a group whose difference is certain enough. Ties never make a pair.
 func MinePairs(margin, temperature float64) Select {
 	return Select{
-		About: About{Name: "mine-pairs", Formula: "every (i, j) with σ((R_i − R_j)/τ) > η and R_i > R_j", Source: "RS-DPO (S031), Algorithm 1", Shapes: "n → pairs", Units: "probability",
+		About: About{Name: "mine-pairs", Formula: "every (i, j) with σ((R_i − R_j)/τ) > η and R_i > R_j", Source: "RS-DPO (Khaki et al. 2024), Algorithm 1", Shapes: "n → pairs", Units: "probability",
 			Params: Params{par("margin", margin, 0.7, "probability"), par("temperature", temperature, 1, "reward")}, Needs: []Need{NeedGroup}},
 		Do: func(p Params, v *View, _ uint64) {
 			for _, g := range v.groups() {
@@ -266,7 +266,7 @@ func MinePairs(margin, temperature float64) Select {
 // Ties are pairs too: they say that two continuations are equally good.
 func PairByPrefix() Select {
 	return Select{
-		About: About{Name: "pair-by-prefix", Formula: "pairs with equal Branch; mask = the turn at Branch", Source: "REFUEL (S035): setting_one/refuel.py", Shapes: "n → pairs", Units: "–", Needs: []Need{NeedGroup}},
+		About: About{Name: "pair-by-prefix", Formula: "pairs with equal Branch; mask = the turn at Branch", Source: "REFUEL (ZhaolinGao/REFUEL): setting_one/refuel.py", Shapes: "n → pairs", Units: "–", Needs: []Need{NeedGroup}},
 		Do: func(_ Params, v *View, _ uint64) {
 			paired := make([]bool, len(v.Samples))
 			for _, g := range v.groups() {

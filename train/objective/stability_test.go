@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The sixth of the twelve, first half: what a step does to the entropy. −η·Cov(log π, A) for natural steps, −η·Cov(log π, πA) for plain ones.
+// What a step does to the entropy: −η·Cov(log π, A) for natural steps, −η·Cov(log π, πA) for plain ones.
 func TestEntropyLedger(t *testing.T) {
 	theta, r := []float64{.2, -.5, .4, 1}, []float64{1, .3, -.2, .8}
 	p := softmax(theta)
@@ -36,7 +36,7 @@ func TestEntropyLedger(t *testing.T) {
 	}
 }
 
-// Second half: masked tokens have no gradient at all, picked ones pay for moving, and nothing else changes.
+// Masked tokens have no gradient at all, picked ones pay for moving, and nothing else changes.
 func TestCovSelects(t *testing.T) {
 	batch, logp := randomBatch(rand.New(rand.NewPCG(5, 6)))
 	base := Recipe{Name: "base", Normalize: LeaveOneOut(), Aggregate: Constant(1), Terms: []Term{Ratio()}}
@@ -152,7 +152,7 @@ func (l *linear) at(s int) []float64 {
 	return softmax(out)
 }
 
-// The seventh of the twelve: many steps on one batch under shared parameters. Neither the clip nor the parabola bounds anything; fixup bounds the divergence on the batch.
+// Many steps on one batch under shared parameters. Neither the clip nor the parabola bounds anything; fixup bounds the divergence on the batch.
 func TestTrustRegions(t *testing.T) {
 	const states, actions, features, bound = 40, 6, 8, .05
 	type result struct{ maxRatio, maxKL float64 }

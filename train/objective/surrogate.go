@@ -34,7 +34,7 @@ func Score() Term {
 
 // Ratio is the surrogate without a bound: W = rA.
 func Ratio() Term {
-	return perToken(About{Name: "ratio", Formula: "L = −rA; W = rA", Source: "TRPO (Schulman et al. 2015), FixPO (S086)", Shapes: "n × T_i", Units: "advantage", Needs: []Need{NeedOld}},
+	return perToken(About{Name: "ratio", Formula: "L = −rA; W = rA", Source: "TRPO (Schulman et al. 2015), FixPO (Zentner et al. 2023)", Shapes: "n × T_i", Units: "advantage", Needs: []Need{NeedOld}},
 		func(_ Params, v *View, i, t int, l float64) (float64, float64) {
 			x := ratio(l, v.Samples[i].Old[t]) * v.Advantage[i][t]
 			return x, x
@@ -69,7 +69,7 @@ func Clip(low, high float64) Term {
 
 // Quadratic has its optimum at r = 1 ± ε, and a gradient that leads back from beyond.
 func Quadratic(epsilon float64) Term {
-	return perToken(About{Name: "quadratic", Formula: "L = −(rA − |A|(r−1)²/2ε); W = r(A − |A|(r−1)/ε)", Source: "Simple Policy Optimization (S088)", Shapes: "n × T_i", Units: "advantage", Params: Params{par("epsilon", epsilon, 0.2, "ratio")}, Needs: []Need{NeedOld}},
+	return perToken(About{Name: "quadratic", Formula: "L = −(rA − |A|(r−1)²/2ε); W = r(A − |A|(r−1)/ε)", Source: "Simple Policy Optimization (MyRepositories-hub/Simple-Policy-Optimization)", Shapes: "n × T_i", Units: "advantage", Params: Params{par("epsilon", epsilon, 0.2, "ratio")}, Needs: []Need{NeedOld}},
 		func(p Params, v *View, i, t int, l float64) (float64, float64) {
 			r, a, e := ratio(l, v.Samples[i].Old[t]), v.Advantage[i][t], p.value("epsilon")
 			return r*a - math.Abs(a)*(r-1)*(r-1)/(2*e), r * (a - math.Abs(a)*(r-1)/e)
@@ -133,7 +133,7 @@ func ClipSequence(low, high float64) Term {
 
 // Taylor2 expands the product of ratios of a sample to the second order, for rewards at the end that are exact for two tokens and less wrong than the first order for more.
 func Taylor2() Term {
-	return perSequence(About{Name: "taylor-2", Formula: "L = −A(1 + Σ_t d_t + Σ_{t<u} d_t d_u), d = r − 1; W = r_t(1 + Σ_{u≠t} d_u)A", Source: "TayPO-2 (S083)", Shapes: "n × T_i", Units: "advantage", Needs: []Need{NeedOld}},
+	return perSequence(About{Name: "taylor-2", Formula: "L = −A(1 + Σ_t d_t + Σ_{t<u} d_t d_u), d = r − 1; W = r_t(1 + Σ_{u≠t} d_u)A", Source: "TayPO-2 (Tang, Valko and Munos 2020)", Shapes: "n × T_i", Units: "advantage", Needs: []Need{NeedOld}},
 		func(_ Params, v *View, i int, logp, slope []float64) float64 {
 			a := v.sum(i, v.Advantage[i]) / float64(v.counted(i))
 			sum, squares := 0.0, 0.0
@@ -157,7 +157,7 @@ func Taylor2() Term {
 // CentredClip subtracts the mean log-ratio of the counted tokens before it clips: under the old policy log r lies below zero by KL(old‖new), so that the upper bound binds too late. The mean is held constant in the gradient.
 func CentredClip(low, high float64) Term {
 	return Term{
-		About: About{Name: "centred-clip", Formula: "Clip with log r − sg(mean log r)", Source: "GRPO-Guard (S068), for tokens", Shapes: "n × T_i", Units: "advantage", Params: clipParams(low, high), Needs: []Need{NeedOld}},
+		About: About{Name: "centred-clip", Formula: "Clip with log r − sg(mean log r)", Source: "GRPO-Guard (2025), for tokens", Shapes: "n × T_i", Units: "advantage", Params: clipParams(low, high), Needs: []Need{NeedOld}},
 		Do: func(p Params, v *View, logp [][]float64, out *Loss) {
 			sum, n := 0.0, 0.0
 			for i := range v.Samples {
@@ -183,7 +183,7 @@ func CentredClip(low, high float64) Term {
 
 // Exponential is advantage-weighted regression: tokens gain by exp(αA), at most by cap.
 func Exponential(alpha, most float64) Term {
-	return perToken(About{Name: "exponential", Formula: "L = −min(e^{αA}, cap)·log π", Source: "AWR (Peng et al. 2019), HIQL (S109)", Shapes: "n × T_i", Units: "nats", Params: Params{par("alpha", alpha, 1, "1/advantage"), par("cap", most, 100, "weight")}},
+	return perToken(About{Name: "exponential", Formula: "L = −min(e^{αA}, cap)·log π", Source: "AWR (Peng et al. 2019), HIQL (Park et al. 2023)", Shapes: "n × T_i", Units: "nats", Params: Params{par("alpha", alpha, 1, "1/advantage"), par("cap", most, 100, "weight")}},
 		func(p Params, v *View, i, t int, l float64) (float64, float64) {
 			w := min(math.Exp(p.value("alpha")*v.Advantage[i][t]), p.value("cap"))
 			return w * l, w

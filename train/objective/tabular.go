@@ -8,7 +8,7 @@ import (
 // What follows is for policies that are tables: a choice among a few dialogue acts in a few states, where everything can be computed exactly. A sequence model has no use for it.
 
 // NaturalStep is one step of trust-region policy optimization for a softmax over actions: direction x with (F + damping)x = g by conjugate gradients, length √(2·bound/xᵀFx), shortened by 0.8 until KL(old‖new) is within
-// bound and the expected advantage has risen. It returns the new logits; ok is false where no length did, and the logits are the old ones. Source: Schulman et al. 2015, PolicyGradientsJax (S163): bound 0.01, damping 0.1, 10 iterations, 10 shortenings.
+// bound and the expected advantage has risen. It returns the new logits; ok is false where no length did, and the logits are the old ones. Source: Schulman et al. 2015, PolicyGradientsJax: bound 0.01, damping 0.1, 10 iterations, 10 shortenings.
 func NaturalStep(logits, advantage []float64, bound, damping float64) (next []float64, ok bool) {
 	const iterations, shortenings, shrink = 10, 10, 0.8
 	p := softmaxOf(logits)
@@ -77,7 +77,7 @@ type Process struct {
 }
 
 // BackwardInTime trains a policy for each of horizon steps, the last first, by exact softmax policy gradient of so many steps and rate, each given the policies after it. It returns the policies, first step first, and the value of each state at the first.
-// It reaches the value of dynamic programming where training all steps at once may stall. Source: dynamic policy gradient (S079).
+// It reaches the value of dynamic programming where training all steps at once may stall. Source: dynamic policy gradient (Klein, Weissmann and Döring 2023).
 func (m *Process) BackwardInTime(horizon, steps int, rate float64) (policies [][][]float64, value []float64) {
 	value = make([]float64, len(m.Reward))
 	for range horizon {
@@ -104,7 +104,7 @@ func (m *Process) BackwardInTime(horizon, steps int, rate float64) (policies [][
 	return policies, value
 }
 
-// WorstCase is the distribution within an L1 distance of p that has the least expected value: it moves up to radius/2 of mass to the worst outcome, from the best ones. Source: DRPG (S078), Nilim and El Ghaoui 2005.
+// WorstCase is the distribution within an L1 distance of p that has the least expected value: it moves up to radius/2 of mass to the worst outcome, from the best ones. Source: DRPG (JerrisonWang/ICML-DRPG), Nilim and El Ghaoui 2005.
 func WorstCase(p, value []float64, radius float64) []float64 {
 	order := make([]int, len(p))
 	for i := range order {
@@ -147,7 +147,7 @@ func (m *Process) RobustValue(policy [][]float64, discount, radius float64, swee
 	return value
 }
 
-// Robust trains a policy by gradient steps under the world's worst case at the present policy, from a uniform start. Source: double-loop robust policy gradient, DRPG (S078).
+// Robust trains a policy by gradient steps under the world's worst case at the present policy, from a uniform start. Source: double-loop robust policy gradient, DRPG (JerrisonWang/ICML-DRPG).
 func (m *Process) Robust(discount, radius, rate float64, steps, sweeps int) [][]float64 {
 	logits := make([][]float64, len(m.Reward))
 	policy := make([][]float64, len(m.Reward))
