@@ -195,6 +195,9 @@ func (m *Model) loadDefaults(dir string) error {
 		return err
 	}
 	m.Defaults = Defaults{Temperature: f.number("temperature", 0), TopP: f.number("top_p", 0), TopK: f.whole("top_k", 0)}
+	if sample, given := f.m["do_sample"]; given && sample == false {
+		m.Defaults = Defaults{} // the other settings are not meant then
+	}
 	for _, id := range f.ids("eos_token_id") {
 		if !slices.Contains(m.Config.End, id) {
 			m.Config.End = append(m.Config.End, id)

@@ -542,6 +542,12 @@ func TestFilesOfOthers(t *testing.T) {
 	if err != nil || got.Defaults != m.Defaults {
 		t.Errorf("the defaults came back as %+v, %v", got.Defaults, err)
 	}
+	rewrite(t, dir, generationFile, func([]byte) []byte {
+		return []byte(`{"do_sample":false,"temperature":0.6,"top_k":5,"eos_token_id":3}`)
+	})
+	if got, err = Load(dir, LoadOptions{}); err != nil || got.Defaults != (Defaults{}) || !slices.Contains(got.Config.End, 3) {
+		t.Errorf("where nothing is to be drawn, the defaults are %+v, ends %v, %v", got.Defaults, got.Config.End, err)
+	}
 	// A template in a file of its own goes before.
 	if err := os.WriteFile(filepath.Join(dir, templateFile), []byte("{{ unknown }}"), 0o644); err != nil {
 		t.Fatal(err)
