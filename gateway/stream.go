@@ -20,7 +20,7 @@ type stream struct {
 	hold   bool // text is held
 	out    *http.ResponseController
 	idle   *time.Timer
-	cancel context.CancelFunc
+	source *wire.Reader
 
 	begun   bool   // the head of our answer went out
 	waiting []byte // events that may go out, kept back as long as the answer may be asked for anew, or become an error
@@ -40,6 +40,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 	st.idle = time.AfterFunc(x.limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
 	r := wire.NewReader(resp.Body)
+	st.source = r
 	for {
 		began := time.Now()
 		ev, err := r.Next()
@@ -125,7 +126,8 @@ func (st *stream) write(b []byte) {
 	if st.gone == nil {
 		_, st.gone = st.w.Write(b)
 	}
-	if st.gone == nil {
+	if st.gone == nil && st.source.Buffered() == 0 {
+		// What has come already goes out together.
 		if err := st.out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			st.gone = err
 		}

@@ -324,7 +324,18 @@ func scanTip(row *sql.Row) (journal.Tip, error) {
 }
 
 func tipOf(ctx context.Context, db querier, session string) (journal.Tip, error) {
-	return scanTip(db.QueryRowContext(ctx, "SELECT seq, hash FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1", session))
+	return scanTip(db.QueryRowContext(ctx, tipQuery, session))
+}
+
+const tipQuery = "SELECT seq, hash FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1"
+
+// tip is tipOf on what readers see.
+func (s *Store) tip(ctx context.Context, session string) (journal.Tip, error) {
+	st, err := s.prepared(ctx, tipQuery)
+	if err != nil {
+		return journal.Tip{}, err
+	}
+	return scanTip(st.QueryRowContext(ctx, session))
 }
 
 // do runs a task in a transaction of its own, behind everything that stands in line, and returns when it is durable.

@@ -302,7 +302,10 @@ func (s *Store) Snapshot(ctx context.Context, session, policy string, before uin
 	}
 	var at int64
 	var hash, text []byte
-	err = s.read.QueryRowContext(ctx, "SELECT x.seq, x.state, coalesce(a.hash, ''), coalesce(a.text, '') FROM snapshots x LEFT JOIN acts a ON a.n = x.act WHERE x.session = ? AND x.policy = ? AND x.seq < ? ORDER BY x.seq DESC LIMIT 1", session, policy, limit).Scan(&at, &state, &hash, &text)
+	st, err := s.prepared(ctx, "SELECT x.seq, x.state, coalesce(a.hash, ''), coalesce(a.text, '') FROM snapshots x LEFT JOIN acts a ON a.n = x.act WHERE x.session = ? AND x.policy = ? AND x.seq < ? ORDER BY x.seq DESC LIMIT 1")
+	if err == nil {
+		err = st.QueryRowContext(ctx, session, policy, limit).Scan(&at, &state, &hash, &text)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil, false, nil
 	}

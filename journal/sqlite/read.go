@@ -66,8 +66,28 @@ func (s *Store) Chain(ctx context.Context, session string, from uint64) iter.Seq
 		if at == 0 {
 			at = int64(from) - 1
 		}
-		return s.read.QueryContext(ctx, "SELECT seq, session, seq, hash, head, body FROM records WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?", session, at, page)
+		st, err := s.prepared(ctx, "SELECT seq, session, seq, hash, head, body FROM records WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?")
+		if err != nil {
+			return nil, err
+		}
+		return st.QueryContext(ctx, session, at, page)
 	})
+}
+
+// prepared returns a query that is parsed once for the whole store: those for one session are asked for every session that begins.
+func (s *Store) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st, ok := s.queries.Load(query); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := s.read.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if first, raced := s.queries.LoadOrStore(query, st); raced {
+		st.Close()
+		return first.(*sql.Stmt), nil
+	}
+	return st, nil
 }
 
 // pages yields the rows of a query page by page. The first column of a row is where the next page begins.

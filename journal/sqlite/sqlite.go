@@ -41,9 +41,11 @@ type Store struct {
 	id   string
 	torn tear
 
-	lock  *sql.DB // held for as long as the store may be written
-	read  *sql.DB
-	write *writer // nil of a store that is only read
+	lock *sql.DB // held for as long as the store may be written
+	read *sql.DB
+	// queries are the statements of read by their text; they end with it.
+	queries sync.Map
+	write   *writer // nil of a store that is only read
 
 	once sync.Once
 	gone chan struct{} // closed by Close

@@ -277,7 +277,7 @@ func (w *writer) number(ctx context.Context, r *request) error {
 		}
 		at, ok := w.accepted[e.Session]
 		if !ok {
-			tip, err := tipOf(ctx, w.store.read, e.Session)
+			tip, err := w.store.tip(ctx, e.Session)
 			if err != nil {
 				w.untake(r.records[:i])
 				return failure("append", err)

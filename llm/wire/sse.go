@@ -24,20 +24,32 @@ type Reader struct {
 	r      *bufio.Reader
 	begun  bool
 	skipLF bool
+	text   []byte // of the line that is read
+	raw    []byte // of the event that was read last
+	data   []byte
 }
 
 // NewReader returns a reader of the events of r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 16<<10)} }
 
-// Next returns the next event. At the end of the stream it returns io.EOF; an event that is not ended by an empty line there is returned before. Every other error is the one of the reader below,
+// Buffered is how many bytes were received and not read yet. Where it is not 0, more can be had without waiting for the network.
+func (r *Reader) Buffered() int { return r.r.Buffered() }
+
+// Next returns the next event, whose bytes are good until the next call. At the end of the stream it returns io.EOF; an event that is not ended by an empty line there is returned before. Every other error is the one of the reader below,
 // or a *FormatError for an event larger than MaxFrame, and comes with what was read of the event.
-func (r *Reader) Next() (Event, error) {
-	var ev Event
-	var data []byte
+func (r *Reader) Next() (ev Event, err error) {
+	ev, err = r.next()
+	r.raw, r.data = ev.Raw, ev.Data
+	return ev, err
+}
+
+func (r *Reader) next() (Event, error) {
+	ev := Event{Raw: r.raw[:0]}
+	data := r.data[:0]
 	lines, has := 0, false
 	for {
-		line, raw, err := r.line(len(ev.Raw))
-		ev.Raw = append(ev.Raw, raw...)
+		line, raw, err := r.line(ev.Raw)
+		ev.Raw = raw
 		if err != nil && (len(line) == 0 || !errors.Is(err, io.EOF)) {
 			if errors.Is(err, io.EOF) && lines > 0 {
 				ev.Data = data
@@ -71,31 +83,47 @@ func (r *Reader) Next() (Event, error) {
 	}
 }
 
-// line reads one line. raw is all that was consumed for it. The error is io.EOF with a line that nothing ends, or without any.
-func (r *Reader) line(size int) (line, raw []byte, err error) {
+// line reads one line into the reader's own memory, and appends all that was consumed for it to raw. The error is io.EOF with a line that nothing ends, or without any.
+func (r *Reader) line(raw []byte) (line, all []byte, err error) {
+	r.text = r.text[:0]
 	for {
-		b, err := r.r.ReadByte()
-		if err != nil {
-			return line, raw, err
+		chunk, err := r.r.Peek(max(r.r.Buffered(), 1))
+		if len(chunk) == 0 {
+			if !r.begun {
+				r.text = bytes.TrimPrefix(r.text, []byte("\ufeff"))
+			}
+			return r.text, raw, err
 		}
-		raw = append(raw, b)
 		if r.skipLF {
 			r.skipLF = false
-			if b == '\n' {
+			if chunk[0] == '\n' {
+				raw = append(raw, '\n')
+				r.r.Discard(1)
 				continue
 			}
 		}
-		if size+len(raw) > MaxFrame {
-			return line, raw, &FormatError{Code: CodeEvent, Msg: fmt.Sprintf("a server-sent event is larger than %d bytes", MaxFrame)}
+		end := bytes.IndexAny(chunk, "\r\n")
+		taken := end + 1
+		if end < 0 {
+			end, taken = len(chunk), len(chunk)
 		}
-		switch b {
-		case '\n', '\r':
-			r.begun, r.skipLF = true, b == '\r'
-			return line, raw, nil
+		if len(raw)+taken > MaxFrame {
+			return r.text, raw, &FormatError{Code: CodeEvent, Msg: fmt.Sprintf("a server-sent event is larger than %d bytes", MaxFrame)}
 		}
-		if line = append(line, b); !r.begun && len(line) == 3 {
-			r.begun = true
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		raw = append(raw, chunk[:taken]...)
+		r.text = append(r.text, chunk[:end]...)
+		ended := taken > end
+		if ended {
+			r.skipLF = chunk[end] == '\r'
+		}
+		r.r.Discard(taken)
+		if ended {
+			text := r.text
+			if !r.begun {
+				r.begun = true
+				text = bytes.TrimPrefix(text, []byte("\ufeff"))
+			}
+			return text, raw, nil
 		}
 	}
 }

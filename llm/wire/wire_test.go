@@ -120,7 +120,7 @@ func events(r io.Reader) (out []Event, raw []byte, err error) {
 			return out, raw, err
 		}
 		if ev.Name != "" || len(ev.Data) > 0 {
-			out = append(out, Event{Name: ev.Name, Data: ev.Data})
+			out = append(out, Event{Name: ev.Name, Data: append([]byte(nil), ev.Data...)})
 		}
 	}
 }
