@@ -49,7 +49,7 @@ type Doors struct {
 }
 
 // gatewayTurns is how many user turns a conversation of the workload has before another begins; each request sends the whole again, as clients do.
-const gatewayTurns = 5
+const gatewayTurns = 10
 
 // OpenDoors starts an upstream that answers at once, and everything in front of it.
 func OpenDoors(dir string) (d *Doors, err error) {
