@@ -30,7 +30,7 @@ func random(r *rand.Rand, n int) []float32 {
 
 func source(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
-// close reports whether two sums of terms of the given size agree within fp32 rounding.
+// near reports whether two sums of terms of the given size agree within fp32 rounding.
 func near(got, want, size float64) bool { return math.Abs(got-want) <= 2e-6*size+1e-6 }
 
 // Shapes are odd and strides longer than rows: what lies between rows must not be read as values nor written.
@@ -109,4 +109,49 @@ func TestGemmEmpty(t *testing.T) {
 		t.Errorf("an empty product gave %v", c)
 	}
 	Gemm(1, false, false, 0, 2, 5, nil, 5, nil, 2, nil, 2, false)
+}
+
+// The small products of attention: A read by rows or by columns, B in place or in panels, odd sizes, strides longer than rows.
+func TestDirect(t *testing.T) {
+	each(t, func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			dim := func(name string) int { return rapid.IntRange(1, 70).Draw(t, name) }
+			m, n, k := dim("m"), dim("n"), dim("k")
+			byColumns, panels, acc := rapid.Bool().Draw(t, "byColumns"), rapid.Bool().Draw(t, "panels"), rapid.Bool().Draw(t, "acc")
+			r := source(rapid.Uint64().Draw(t, "seed"))
+			aRow, aCol, ldb, ldc := k+3, 1, n+2, n+5
+			if byColumns {
+				aRow, aCol = 1, m+4
+			}
+			a, b, c := random(r, (m-1)*aRow+(k-1)*aCol+1), random(r, (k-1)*ldb+n), random(r, (m-1)*ldc+n)
+			old := append([]float32(nil), c...)
+			factor, step := b, ldb
+			if panels {
+				factor, step = alloc(roundUp(n, active.nr)*k), 0
+				active.pack(factor, b, ldb, false, active.nr, n, k)
+			}
+			w := newScratch()
+			active.direct(&w, m, n, k, a, aRow, aCol, factor, step, panels, c, ldc, acc)
+			for i := range c {
+				row, col := i/ldc, i%ldc
+				if col >= n {
+					if c[i] != old[i] {
+						t.Fatalf("wrote to the padding of row %d", row)
+					}
+					continue
+				}
+				var want, size float64
+				if acc {
+					want = float64(old[i])
+				}
+				for p := range k {
+					x := float64(a[row*aRow+p*aCol]) * float64(b[p*ldb+col])
+					want, size = want+x, size+math.Abs(x)
+				}
+				if !near(float64(c[i]), want, size) {
+					t.Fatalf("element %d,%d is %v, want %v", row, col, c[i], want)
+				}
+			}
+		})
+	})
 }
