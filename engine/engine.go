@@ -104,7 +104,7 @@ type Adam struct {
 	LearningRate float64
 	Beta1, Beta2 float64 // both 0: 0.9 and 0.95
 	Eps          float64 // 0: 1e-8
-	WeightDecay  float64
+	WeightDecay  float64 // of matrices; an engine may leave norms and biases out
 	ClipNorm     float64 // 0: the gradient is taken as it is
 }
 

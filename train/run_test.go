@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -182,16 +183,26 @@ func TestWholeWay(t *testing.T) {
 
 // A run that is interrupted at any step, and then again, is the run that nobody interrupted.
 func TestResumes(t *testing.T) {
-	plainDir := folder(t, wayFiles)
-	plain := host(plainDir)
-	want, err := Run(context.Background(), settings(t, wholeWay), plain)
+	soup := "checkpoint: {every: 4}\nstages:\n" +
+		"  - {name: a, kind: sft, data: [shown.jsonl], from: start, steps: 9, batch: 1, optimizer: {rate: 0.5}}\n" +
+		"  - {name: b, kind: preference, recipe: game-pairs, data: [pairs.jsonl], from: start, epochs: 9, batch: 1, set: {game-square.eta: 1, game-square.tau: 0.3}, optimizer: {rate: 0.5}, reference: {every: 2}}\n" +
+		"  - {name: both, kind: soup, parts: {a: 0.5, b: 0.5}}\n" +
+		"  - {name: last, kind: sft, data: [shown.jsonl], steps: 5, batch: 1, optimizer: {rate: 0.5}}\n"
+	for name, text := range map[string]string{"the whole way": wholeWay, "a soup": soup} {
+		t.Run(name, func(t *testing.T) { resumes(t, text) })
+	}
+}
+
+func resumes(t *testing.T, text string) {
+	plain := host(folder(t, wayFiles))
+	want, err := Run(context.Background(), settings(t, text), plain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := folder(t, wayFiles)
 	h := host(dir)
 	interruptions := 0
-	for stop := 3; ; stop = stop*2 + 1 {
+	for stop := 1; ; stop += interruptions {
 		ctx, cancel := context.WithCancel(context.Background())
 		left := stop
 		h.Watch = func(*Metrics) {
@@ -199,7 +210,7 @@ func TestResumes(t *testing.T) {
 				cancel()
 			}
 		}
-		sum, err := Run(ctx, settings(t, wholeWay), h)
+		sum, err := Run(ctx, settings(t, text), h)
 		cancel()
 		if err == nil {
 			if fmt.Sprint(sum.Last) != fmt.Sprint(want.Last) {
@@ -212,7 +223,7 @@ func TestResumes(t *testing.T) {
 		}
 		interruptions++
 	}
-	if interruptions < 2 {
+	if interruptions < 4 {
 		t.Errorf("interrupted %d times", interruptions)
 	}
 	c, err := Compare(want.Dir, filepath.Join(dir, "runs", "test"))
@@ -395,6 +406,26 @@ func TestSettings(t *testing.T) {
 		}
 		a.Expect(t, "want", []byte(got))
 	})
+}
+
+// The settings that the page shows can be used.
+func TestPage(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(testkit.Root(t), "docs", "train.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "```yaml\n")
+	text, _, found := strings.Cut(rest, "```")
+	s, err := Parse("docs/train.md", []byte(text))
+	if err != nil || !found || len(s.Stages) != 4 {
+		t.Errorf("%d stages, %v", len(s.Stages), err)
+	}
+	// Every setting of a stage stands in its table or in the text around it.
+	for f := range reflect.TypeFor[Stage]().Fields() {
+		if name := f.Tag.Get("yaml"); !strings.Contains(string(b), "`"+name) && !strings.Contains(string(b), name+": ") {
+			t.Errorf("the page does not tell of %s", name)
+		}
+	}
 }
 
 // Rows that cannot be used, and what becomes of those that can: tokens with the live ones in capitals.

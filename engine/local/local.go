@@ -69,6 +69,7 @@ func New(o Options) (*Engine, error) {
 	o.Net.Train(choose)
 	e := &Engine{o: o, info: engine.Info{Name: o.Name, Vocab: c.Vocab, Context: c.Context, Entropy: true, Patch: c.Patch, LoRARank: o.Net.LoRA().Rank}}
 	for _, p := range o.Net.Params() {
+		p.NoDecay = len(p.Shape) == 1 // norms and biases, as is usual for AdamW
 		e.info.Params += int64(len(p.Data))
 		if p.Grad != nil {
 			e.info.Trainable += int64(len(p.Data))

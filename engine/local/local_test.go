@@ -386,6 +386,26 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
+// Weight decay shrinks matrices and leaves norms alone.
+func TestDecay(t *testing.T) {
+	e := tinyEngine(t, t.TempDir(), nil)
+	still := row(1, 2)
+	still.Weight = []float64{1e-30} // a gradient that moves nothing
+	matrix, norm := e.o.Net.Param("model.layers.0.mlp.down_proj.weight").Data[0], e.o.Net.Param("model.norm.weight").Data[0]
+	if _, err := e.ForwardBackward(context.Background(), []engine.Datum{still}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.OptimStep(context.Background(), engine.Adam{LearningRate: .1, WeightDecay: .5, Eps: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.o.Net.Param("model.layers.0.mlp.down_proj.weight").Data[0]; math.Abs(float64(got/matrix)-.95) > 1e-5 {
+		t.Errorf("a weight went from %g to %g", matrix, got)
+	}
+	if got := e.o.Net.Param("model.norm.weight").Data[0]; got != norm {
+		t.Errorf("a norm went from %g to %g", norm, got)
+	}
+}
+
 // What an image shows can be learnt: two patches, two words. Patches are inputs, never targets.
 func TestPatches(t *testing.T) {
 	c := tiny
