@@ -40,7 +40,6 @@ type progress struct {
 	Smooth      float64           `json:"smooth"`
 	Best        float64           `json:"best"`
 	Saves       int               `json:"saves"`
-	Kept        int               `json:"kept"`
 }
 
 const (
@@ -52,7 +51,7 @@ const (
 
 // nextStage keeps what lives longer than a stage.
 func (p progress) nextStage() progress {
-	return progress{Format: p.Format, Settings: p.Settings, Stage: p.Stage + 1, Step: p.Step, Path: p.Path, Final: p.Final, Finals: p.Finals, Tokens: p.Tokens, MetricsSize: p.MetricsSize, EventsSize: p.EventsSize, Saves: p.Saves, Kept: p.Kept}
+	return progress{Format: p.Format, Settings: p.Settings, Stage: p.Stage + 1, Step: p.Step, Path: p.Path, Final: p.Final, Finals: p.Finals, Tokens: p.Tokens, MetricsSize: p.MetricsSize, EventsSize: p.EventsSize, Saves: p.Saves}
 }
 
 // save keeps the weights under the one of two names that the last checkpoint does not have, then progress.json, which names them, in one rename.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/proviso-dev/proviso"
@@ -56,8 +57,9 @@ type run struct {
 	at    progress
 	log   *recorder
 	lock  *os.File
-	from  time.Time // when it began or was resumed
-	read  int64     // tokens at from
+	data  []prepared // of the stages
+	from  time.Time  // when it began or was resumed
+	read  int64      // tokens at from
 	last  Metrics
 	moved bool // weights that the next save has to name were written
 }
@@ -129,6 +131,9 @@ func open(ctx context.Context, s *Settings, h Host) (opened *run, err error) {
 		return nil, err
 	}
 	r := &run{s: s, h: h, dir: s.output(h.Dir), info: info}
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}
@@ -173,6 +178,38 @@ func open(ctx context.Context, s *Settings, h Host) (opened *run, err error) {
 		}
 	}
 	return r, nil
+}
+
+// prepare reads the data of every stage and asks whether the engine can do what they need, so that nothing is found out after hours.
+func (r *run) prepare() error {
+	for i := range r.s.Stages {
+		g := &r.s.Stages[i]
+		p := prepared{}
+		_, mixes := r.h.Engine.(engine.Merger)
+		if !mixes && (g.Kind == "soup" || g.Average.Every > 0 || g.Reference.Every > 0) {
+			return proviso.Diagnostic{Code: CodeSettings, Msg: "stage " + g.Name + " mixes weights, which the engine cannot do", Hint: "use the engine in this process, or leave soups, average and reference.every out"}
+		}
+		if g.Kind != "soup" {
+			recipe, err := g.recipe(0)
+			if err != nil {
+				return err
+			}
+			if slices.Contains(recipe.Needs(), objective.NeedEntropy) && !r.info.Entropy {
+				return proviso.Diagnostic{Code: CodeSettings, Msg: "stage " + g.Name + " needs the gradient of the entropy, which the engine does not have", Hint: "take entropy-sampled in place of entropy"}
+			}
+			if p.data, p.steps, err = g.prepare(r.h.Dir, r.h.Text, r.context()); err != nil {
+				return err
+			}
+		}
+		r.data = append(r.data, p)
+	}
+	return nil
+}
+
+// prepared is what a stage learns from, and in how many batches.
+type prepared struct {
+	data  *material
+	steps int
 }
 
 // names reports whether a stage begins with, or is made of, the weights of that name.
@@ -222,11 +259,8 @@ func (r *run) stage(ctx context.Context) error {
 	if g.Kind == "soup" {
 		return r.soup(ctx, g)
 	}
-	s := &stageRun{Stage: g, run: r, index: r.at.Stage, roller: r.h.roller(g)}
-	var err error
-	if s.data, s.steps, err = g.prepare(r.h.Dir, r.h.Text, r.context()); err != nil {
-		return err
-	}
+	p := r.data[r.at.Stage]
+	s := &stageRun{Stage: g, run: r, index: r.at.Stage, roller: r.h.roller(g), data: p.data, steps: p.steps}
 	if r.at.Data != "" && r.at.Data != s.data.digest {
 		return proviso.Diagnostic{Pos: proviso.Pos{File: r.dir}, Code: CodeResume, Msg: "the data of stage " + g.Name + " has changed since the checkpoint", Hint: "put the data back, or begin a run of another name"}
 	}
@@ -283,10 +317,7 @@ func (r *run) finish(ctx context.Context, g *Stage) (err error) {
 
 // soup mixes the weights of earlier stages.
 func (r *run) soup(ctx context.Context, g *Stage) error {
-	mixer, ok := r.h.Engine.(engine.Merger)
-	if !ok {
-		return fmt.Errorf("stage %s: mixing weights: %w", g.Name, engine.ErrUnsupported)
-	}
+	mixer := r.h.Engine.(engine.Merger) // prepare has asked
 	var parts []engine.Part
 	for _, name := range sortedKeys(g.Parts) {
 		parts = append(parts, engine.Part{Path: r.at.Finals[name], Lambda: g.Parts[name]})
@@ -332,27 +363,26 @@ func (s *stageRun) reads(n objective.Need) bool { return slices.Contains(s.needs
 func (s *stageRun) begin(ctx context.Context) (err error) {
 	at, e := &s.run.at, s.run.h.Engine
 	at.KL = firstKL(s.recipe)
-	if s.reads(objective.NeedEntropy) && !s.run.info.Entropy {
-		return proviso.Diagnostic{Code: CodeSettings, Msg: "recipe " + s.recipe.Name + " needs the gradient of the entropy, which the engine does not have"}
-	}
 	if s.reads(objective.NeedRef) {
-		if at.Reference, err = e.SaveWeights(ctx, s.keep("reference")); err != nil {
+		if at.Reference, err = e.SaveWeights(ctx, s.keep("reference", at.Reference)); err != nil {
 			return err
 		}
 	}
 	if s.Average.Every > 0 {
-		if at.Average, err = e.SaveWeights(ctx, s.keep("average")); err != nil {
+		if at.Average, err = e.SaveWeights(ctx, s.keep("average", at.Average)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep names weights that the stage will compare with. Names alternate and a save of the run follows, so that what the last save names is never written over.
-func (s *stageRun) keep(kind string) string {
-	s.run.at.Kept++
+// keep names weights that the stage will compare with: not as the present ones of the kind are named, and a save of the run follows, so that what the last save names is never written over.
+func (s *stageRun) keep(kind, present string) string {
 	s.run.moved = true
-	return fmt.Sprintf("%s.%s-%d", s.Name, kind, s.run.at.Kept%2)
+	if strings.HasSuffix(present, "-0") {
+		return s.Name + "." + kind + "-1"
+	}
+	return s.Name + "." + kind + "-0"
 }
 
 // firstKL is the coefficient that the divergence to the reference begins with.
@@ -373,7 +403,7 @@ func (s *stageRun) batch(ctx context.Context, step int) error {
 		return err
 	}
 	if n := s.data.size(); s.reads(objective.NeedHist) && (step == 0 || step*s.Batch/n > (step-1)*s.Batch/n) {
-		if r.at.Past, err = r.h.Engine.SaveWeights(ctx, s.keep("past")); err != nil {
+		if r.at.Past, err = r.h.Engine.SaveWeights(ctx, s.keep("past", r.at.Past)); err != nil {
 			return err
 		}
 	}
@@ -582,11 +612,8 @@ func (s *stageRun) follow(ctx context.Context, began int) error {
 		if *c.path == "" || c.every == 0 || at.Step/c.every == began/c.every {
 			continue
 		}
-		mixer, ok := s.run.h.Engine.(engine.Merger)
-		if !ok {
-			return fmt.Errorf("stage %s: reference and average that follow: %w", s.Name, engine.ErrUnsupported)
-		}
-		path, err := mixer.MergeWeights(ctx, s.keep(c.name), []engine.Part{{Path: *c.path, Lambda: 1 - c.rate}, {Path: "", Lambda: c.rate}})
+		mixer := s.run.h.Engine.(engine.Merger) // prepare has asked
+		path, err := mixer.MergeWeights(ctx, s.keep(c.name, *c.path), []engine.Part{{Path: *c.path, Lambda: 1 - c.rate}, {Path: "", Lambda: c.rate}})
 		if err != nil {
 			return err
 		}
