@@ -220,11 +220,11 @@ func (g *Generator) advance(j *job, logits []float32) verdict {
 		final := j.state.Final()
 		allowed = func(id int32) bool { return mask.Has(id) || final && slices.Contains(j.End, id) }
 	}
-	c, ok := j.sampler.choose(logits, allowed)
+	lse := logSumOf(logits)
+	c, ok := j.sampler.choose(logits, lse, allowed)
 	if !ok {
 		return verdict{err: diagnose("", CodeRequest, "change the grammar", "no token of the model may follow what was written")}
 	}
-	lse := logSumOf(logits)
 	t := Token{ID: c.ID, Drawn: c.LogProb, LogProb: float64(logits[c.ID]) - lse}
 	if j.Top > 0 {
 		t.Top = top(logits, j.Top, lse)

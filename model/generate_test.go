@@ -486,7 +486,7 @@ func draws(s Sampling, logits []float32, n int, allowed func(int32) bool) map[in
 	out := map[int32]int{}
 	x := newSampler(s)
 	for range n {
-		c, _ := x.choose(slices.Clone(logits), allowed)
+		c, _ := x.choose(slices.Clone(logits), logSumOf(logits), allowed)
 		out[c.ID]++
 	}
 	return out
@@ -521,9 +521,18 @@ func TestSamplingShares(t *testing.T) {
 	if got := draws(Sampling{Temperature: 1, TopK: 3}, logits, 500, func(id int32) bool { return id < 2 }); len(got) != 2 || got[0] == 0 || got[1] == 0 {
 		t.Errorf("of two allowed tokens it drew %v", got)
 	}
-	if _, ok := newSampler(Sampling{}).choose(logits, func(int32) bool { return false }); ok {
+	if _, ok := newSampler(Sampling{}).choose(logits, logSumOf(logits), func(int32) bool { return false }); ok {
 		t.Error("a token was drawn where none is allowed")
 	}
+}
+
+// sumOf is the logarithm of the sum of the exponentials, as it is defined.
+func sumOf(list []Choice) float64 {
+	var sum float64
+	for _, x := range list {
+		sum += math.Exp(x.LogProb)
+	}
+	return math.Log(sum)
 }
 
 // The cuts against their definitions, on any logits; and the log-probability is that of the distribution that is left.
@@ -543,7 +552,7 @@ func TestCuts(t *testing.T) {
 			all = all[:s.TopK]
 		}
 		if s.TopP > 0 && s.TopP < 1 {
-			total, sum := logSum(all), 0.0
+			total, sum := sumOf(all), 0.0
 			for i, x := range all {
 				if sum += math.Exp(x.LogProb - total); sum >= s.TopP {
 					all = all[:i+1]
@@ -551,8 +560,8 @@ func TestCuts(t *testing.T) {
 				}
 			}
 		}
-		total := logSum(all)
-		c, ok := newSampler(s).choose(logits, nil)
+		total := sumOf(all)
+		c, ok := newSampler(s).choose(logits, logSumOf(logits), nil)
 		i := slices.IndexFunc(all, func(x Choice) bool { return x.ID == c.ID })
 		if !ok || i < 0 {
 			t.Fatalf("drew %v, which the cuts leave out", c)
@@ -591,6 +600,23 @@ func BenchmarkGenerate(b *testing.B) {
 				wg.Wait()
 			}
 			b.ReportMetric(float64(b.N*n*100)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}
+
+// BenchmarkChoose is one token of a vocabulary of 150,000.
+func BenchmarkChoose(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	logits := make([]float32, 150_000)
+	for i := range logits {
+		logits[i] = float32(3 * r.NormFloat64())
+	}
+	for name, s := range map[string]Sampling{"greedy": {}, "plain": {Temperature: 0.7}, "top_p": {Temperature: 0.7, TopP: 0.9}, "top_k": {Temperature: 0.7, TopK: 20, TopP: 0.8}} {
+		b.Run(name, func(b *testing.B) {
+			x := newSampler(s)
+			for b.Loop() {
+				x.choose(logits, logSumOf(logits), nil)
+			}
 		})
 	}
 }

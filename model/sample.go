@@ -38,17 +38,27 @@ type Choice struct {
 type sampler struct {
 	Sampling
 	dice *rand.Rand
-	list []Choice // room; LogProb holds logits while choosing
+	list []Choice  // room; LogProb holds logits while choosing
+	mass []float64 // room; shares of the list
 }
 
 func newSampler(s Sampling) *sampler {
 	return &sampler{Sampling: s, dice: rand.New(rand.NewPCG(s.Seed, 0x9e3779b97f4a7c15))}
 }
 
-// choose takes a token that is allowed; nil allows all. It returns its log-probability in the distribution that it was drawn from, after temperature and cuts; with temperature 0, in that of temperature 1 over the allowed tokens.
+// choose takes a token that is allowed; nil allows all. lse is the logarithm of the sum of the logits' exponentials. It returns the token's log-probability in the distribution that it was drawn from, after temperature and cuts; with temperature 0, in that of temperature 1 over the allowed tokens.
 // ok is false where no token is allowed.
-func (s *sampler) choose(logits []float32, allowed func(id int32) bool) (c Choice, ok bool) {
+func (s *sampler) choose(logits []float32, lse float64, allowed func(id int32) bool) (c Choice, ok bool) {
 	s.list = s.list[:0]
+	if s.Temperature == 0 && allowed == nil {
+		best := 0
+		for id, x := range logits {
+			if x > logits[best] {
+				best = id
+			}
+		}
+		return Choice{int32(best), float64(logits[best]) - lse}, len(logits) > 0
+	}
 	for id, x := range logits {
 		if allowed == nil || allowed(int32(id)) {
 			s.list = append(s.list, Choice{int32(id), float64(x)})
@@ -64,7 +74,7 @@ func (s *sampler) choose(logits []float32, allowed func(id int32) bool) (c Choic
 				best = x
 			}
 		}
-		return Choice{best.ID, best.LogProb - logSum(s.list)}, true
+		return Choice{best.ID, best.LogProb - s.weigh(s.list)}, true
 	}
 	for i := range s.list {
 		s.list[i].LogProb /= s.Temperature
@@ -75,38 +85,51 @@ func (s *sampler) choose(logits []float32, allowed func(id int32) bool) (c Choic
 		list = list[:s.TopK]
 	}
 	if s.TopP > 0 && s.TopP < 1 {
-		list = nucleus(list, s.TopP)
+		list = nucleus(list, s.TopP, s.weigh(list))
 	}
 	// The order of the ids, whatever the cuts did: the same dice give the same token.
-	if len(list) < len(logits) {
+	if len(list) < len(s.list) {
 		slices.SortFunc(list, func(a, b Choice) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	total := logSum(list)
+	total := s.weigh(list)
 	u := s.dice.Float64()
-	for _, x := range list {
-		p := math.Exp(x.LogProb - total)
+	for i, x := range list {
 		c = Choice{x.ID, x.LogProb - total}
-		if u -= p; u < 0 {
+		if u -= s.mass[i]; u < 0 {
 			break
 		}
 	}
 	return c, true
 }
 
-// logSum is the logarithm of the sum of the exponentials.
-func logSum(list []Choice) float64 {
+// weigh returns the logarithm of the sum of the exponentials, and leaves the share of each choice in s.mass.
+func (s *sampler) weigh(list []Choice) float64 {
 	most := math.Inf(-1)
 	for _, x := range list {
 		most = max(most, x.LogProb)
 	}
+	s.mass = s.mass[:0]
 	var sum float64
 	for _, x := range list {
-		sum += math.Exp(x.LogProb - most)
+		p := tail(x.LogProb - most)
+		s.mass = append(s.mass, p)
+		sum += p
+	}
+	for i := range s.mass {
+		s.mass[i] /= sum
 	}
 	return most + math.Log(sum)
 }
 
-// logSumOf is logSum of logits.
+// tail is exp for numbers that are not positive. Below -40 it is 0: so many of them as a vocabulary has would not change the sum of a distribution by what can be seen.
+func tail(x float64) float64 {
+	if x < -40 {
+		return 0
+	}
+	return math.Exp(x)
+}
+
+// logSumOf is the logarithm of the sum of the exponentials of logits.
 func logSumOf(logits []float32) float64 {
 	most := float32(math.Inf(-1))
 	for _, x := range logits {
@@ -114,7 +137,7 @@ func logSumOf(logits []float32) float64 {
 	}
 	var sum float64
 	for _, x := range logits {
-		sum += math.Exp(float64(x - most))
+		sum += tail(float64(x - most))
 	}
 	return float64(most) + math.Log(sum)
 }
@@ -156,9 +179,8 @@ func likeliest(list []Choice, k int) {
 	}
 }
 
-// nucleus returns the smallest set of likeliest choices that has the probability p.
-func nucleus(list []Choice, p float64) []Choice {
-	total := logSum(list)
+// nucleus returns the smallest set of likeliest choices that has the probability p; total is the logarithm of the sum of their exponentials.
+func nucleus(list []Choice, p, total float64) []Choice {
 	// Choices below (1-p)/n have less than 1-p together: none of them is needed, and the others are few enough to sort.
 	least := math.Log(1-p) - math.Log(float64(len(list))) + total
 	kept := 0
