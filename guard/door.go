@@ -55,8 +55,8 @@ func (g *Guard) Resync(ctx context.Context, session string, events []proviso.Eve
 		return Resent{}, err
 	}
 	defer s.leave()
-	known, from, _ := s.state.Compare(events)
-	s.state.Resync(events)
+	known, from, missing := s.state.Compare(events)
+	s.state.Differs(known[:from], missing)
 	return Resent{s.state.Next(), from, known}, nil
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -122,11 +123,15 @@ func appendCompact(b []byte, j proviso.JSON) []byte {
 // After more than MaxKnown entries every resent transcript counts as changed, because its beginning cannot be compared any more.
 func (s *State) Resync(events []proviso.Event) (fresh []proviso.Event, changed bool) {
 	known, from, changed := s.Compare(events)
-	for i := range known[:from] {
-		changed = changed || !known[i]
-	}
-	s.changed = s.changed || changed
+	changed = s.Differs(known[:from], changed)
 	return events[from:], changed
+}
+
+// Differs notes what Compare found: where something is not known or is missing, the next Record says that the transcript changed. It returns whether it did.
+func (s *State) Differs(known []bool, missing bool) (changed bool) {
+	changed = missing || slices.Contains(known, false)
+	s.changed = s.changed || changed
+	return changed
 }
 
 // Compare is Resync for doors that have to know which events before the first new one are not as they were recorded: known says of each event whether it is, and from is where the new ones begin.
