@@ -55,7 +55,13 @@ func TestRows(t *testing.T) {
 		rows, _ := a.File("rows.jsonl")
 		dir := folder(t, map[string]string{"rows.jsonl": strings.TrimSuffix(string(rows), "\n")})
 		s := settings(t, "stages: [{name: s, data: [rows.jsonl], "+strings.TrimSpace(string(stage))+"}]\n")
-		m, err := load(dir, &s.Stages[0], Bytes{}, 24)
+		length := 24
+		if n, other := a.File("context"); other {
+			if _, err := fmt.Sscan(string(n), &length); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := load(dir, &s.Stages[0], Bytes{}, length)
 		var b strings.Builder
 		if err != nil {
 			b.WriteString(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "") + "\n")

@@ -311,11 +311,10 @@ func (r *reader) prompt(prompt, tools json.RawMessage, policy string) ([]int32, 
 		return nil, errors.New("a prompt is a text or a list of messages")
 	}
 	if policy != "" {
-		first, err := json.Marshal(map[string]string{"role": "system", "content": policy})
-		if err != nil {
+		var err error
+		if messages, err = withPolicy(messages, policy); err != nil {
 			return nil, err
 		}
-		messages = append([]json.RawMessage{first}, messages...)
 	}
 	all, err := json.Marshal(messages)
 	if err != nil {
@@ -323,6 +322,23 @@ func (r *reader) prompt(prompt, tools json.RawMessage, policy string) ([]int32, 
 	}
 	tokens, _, err := r.text.Conversation(all, proviso.JSON(tools), true)
 	return tokens, err
+}
+
+// withPolicy puts a policy before what the system says, or makes it what the system says.
+func withPolicy(messages []json.RawMessage, policy string) ([]json.RawMessage, error) {
+	var first struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	rest := messages
+	if len(messages) > 0 && json.Unmarshal(messages[0], &first) == nil && first.Role == "system" {
+		policy, rest = policy+"\n\n"+first.Content, messages[1:]
+	}
+	b, err := json.Marshal(map[string]string{"role": "system", "content": policy})
+	if err != nil {
+		return nil, err
+	}
+	return append([]json.RawMessage{b}, rest...), nil
 }
 
 // practice reads a task.
