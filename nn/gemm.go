@@ -106,20 +106,19 @@ func offset(i, ld int, along bool) int {
 func (ks *kernels) gemm(p product) {
 	w := scratches.Get().(*scratch)
 	defer scratches.Put(w)
-	step := evenly(p.k, blockK)
-	w.a = grow(w.a, roundUp(min(blockM, p.m), ks.mr)*step)
-	w.b = grow(w.b, roundUp(min(blockN, p.n), ks.nr)*step)
-	for j := 0; j < p.n; j += blockN {
-		nc := min(blockN, p.n-j)
-		for q := 0; q < p.k; q += step {
-			kc := min(step, p.k-q)
+	mStep, nStep, kStep := evenly(p.m, blockM, ks.mr), evenly(p.n, blockN, ks.nr), evenly(p.k, blockK, 16)
+	w.a, w.b = grow(w.a, mStep*kStep), grow(w.b, nStep*kStep)
+	for j := 0; j < p.n; j += nStep {
+		nc := min(nStep, p.n-j)
+		for q := 0; q < p.k; q += kStep {
+			kc := min(kStep, p.k-q)
 			at := q*p.ldb + j
 			if p.transB {
 				at = j*p.ldb + q
 			}
 			ks.pack(w.b, p.b[at:], p.ldb, p.transB, ks.nr, nc, kc)
-			for i := 0; i < p.m; i += blockM {
-				mc := min(blockM, p.m-i)
+			for i := 0; i < p.m; i += mStep {
+				mc := min(mStep, p.m-i)
 				at := i*p.lda + q
 				if p.transA {
 					at = q*p.lda + i
@@ -137,10 +136,10 @@ func (ks *kernels) gemm(p product) {
 	}
 }
 
-// evenly is the length of the parts, at most most, into which n is best cut: as few as possible, all about as long, and of whole vectors.
-func evenly(n, most int) int {
+// evenly is the length of the parts, at most most, into which n is best cut: as few as possible, all about as long, and of whole units, of which most is a multiple.
+func evenly(n, most, unit int) int {
 	parts := (n + most - 1) / most
-	return min(roundUp((n+parts-1)/parts, 16), most)
+	return roundUp((n+parts-1)/parts, unit)
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

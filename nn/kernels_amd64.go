@@ -100,7 +100,7 @@ func skinny(p product, ahead, sums int, four, two, one dots) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	a, b, k := p.a, p.b, p.k
-	step := evenly(k, skinnyK)
+	step := evenly(k, skinnyK, 16)
 	for q := 0; q < k; q += step {
 		p.a, p.b, p.k = a[q:], b[q:], min(step, k-q)
 		done := 0
