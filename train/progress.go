@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/train/objective"
@@ -66,7 +67,8 @@ func (r *run) save(ctx context.Context) error {
 	}
 	r.moved = false
 	r.at.Path, r.at.MetricsSize, r.at.EventsSize = path, r.log.linesSize, r.log.eventsSize
-	b, err := json.MarshalIndent(&r.at, "", "  ")
+	written := r.at.paths(func(p string) string { return inside(r.dir, p) })
+	b, err := json.MarshalIndent(&written, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
@@ -74,6 +76,38 @@ func (r *run) save(ctx context.Context) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
+}
+
+// here begins paths of progress.json that lie in the run's folder, so that the folder can be moved and be named from elsewhere.
+const here = "./"
+
+// inside writes a path as progress.json has it.
+func inside(dir, path string) string {
+	if rel, ok := strings.CutPrefix(path, filepath.Clean(dir)+string(filepath.Separator)); ok {
+		return here + filepath.ToSlash(rel)
+	}
+	return path
+}
+
+// outside is the opposite of inside.
+func outside(dir, path string) string {
+	if rel, ok := strings.CutPrefix(path, here); ok {
+		return filepath.Join(dir, filepath.FromSlash(rel))
+	}
+	return path
+}
+
+// paths returns a copy with every path changed.
+func (p progress) paths(change func(string) string) progress {
+	for _, path := range []*string{&p.Path, &p.Final, &p.Reference, &p.Average, &p.Past} {
+		*path = change(*path)
+	}
+	finals := map[string]string{}
+	for stage, path := range p.Finals {
+		finals[stage] = change(path)
+	}
+	p.Finals = finals
+	return p
 }
 
 // writeAtomic replaces a file whole or not at all.
@@ -124,6 +158,7 @@ func readProgress(dir string) (*progress, error) {
 	if err != nil {
 		return nil, proviso.Diagnostic{Pos: proviso.Pos{File: name}, Code: CodeResume, Msg: err.Error(), Hint: "remove the folder to begin anew"}
 	}
+	p = p.paths(func(path string) string { return outside(dir, path) })
 	return &p, nil
 }
 

@@ -372,6 +372,36 @@ func TestResumeRefuses(t *testing.T) {
 	refused("broken progress", "cut off", settings(t, stage))
 }
 
+// A run that was interrupted goes on where its folder was moved to, and from another folder of work.
+func TestMoved(t *testing.T) {
+	stage := "stages: [{name: learn, kind: sft, data: [rows.jsonl], steps: 6, batch: 2, optimizer: {rate: 0.01}}]\n"
+	first := folder(t, map[string]string{"rows.jsonl": twelve()})
+	at := func(dir string) Host {
+		h := host(dir)
+		h.Engine, h.Exact = network(t, filepath.Join(dir, "runs", "test", "checkpoints")), 1e-4
+		return h
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := at(first)
+	h.Watch = func(m *Metrics) {
+		if m.Step == 3 {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, settings(t, stage), h); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	second := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(first, second); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(second))
+	sum, err := Run(context.Background(), settings(t, stage), at("elsewhere"))
+	if err != nil || sum.Steps != 6 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 // What a later stage cannot do is said before the first one begins: a row that cannot be used, weights that the engine cannot mix.
 func TestFirstThings(t *testing.T) {
 	dir := folder(t, map[string]string{"rows.jsonl": twelve(), "bad.jsonl": "{"})

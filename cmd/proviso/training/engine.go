@@ -61,7 +61,11 @@ func (c *Serve) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
-	index, err := openIndex(c.Dir)
+	dir, err := filepath.Abs(c.Dir) // the index outlives this process, and its folder of work
+	if err != nil {
+		return diagnose(codeWrite, err.Error(), "check --dir")
+	}
+	index, err := openIndex(dir)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func (c *Serve) Run(e *Env) error {
 			if name != base.Name {
 				return nil, fmt.Errorf("%w: there is no base model %q here; there is %s", engine.ErrInput, name, base.Name)
 			}
-			return copyOf(base, filepath.Join(c.Dir, id), files, rank)
+			return copyOf(base, filepath.Join(dir, id), files, rank)
 		},
 	})
 	l, err := e.Listen(c.Listen)
