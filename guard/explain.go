@@ -59,7 +59,9 @@ func Explain(r *proviso.Record) string {
 		say(text)
 	}
 	for _, f := range d.Errors {
-		say(f.String())
+		if !said[f.Msg] {
+			say(f.String())
+		}
 	}
 	return b.String()
 }

@@ -87,5 +87,6 @@ var Messages = []Message{
 	{"notifications/progress", FromServer, Passed, "", "only the numbers, and only to who waits for the call"},
 	{"notifications/cancelled", FromServer, Passed, "", "what the client was asked is cancelled"},
 	{"notifications/message", FromServer, Dropped, "", "logs of servers are not shown to clients"},
+	{"notifications/subscriptions/acknowledged", FromServer, Answered, "", "an answer to what the proxy itself subscribed to"},
 	{"notifications/elicitation/complete", FromServer, Dropped, "", "the client finds out when it asks again"},
 }

@@ -41,6 +41,7 @@ type desk struct {
 	mu     sync.Mutex
 	asked  []string
 	answer map[string]func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error)
+	legacy bool // speaks the older generation only
 }
 
 func text(s string) *mcp.CallToolResult {
@@ -111,17 +112,19 @@ func (d *desk) on(name string, f func(context.Context, *mcp.CallToolRequest) (*m
 // here is the transport of a server in this process.
 func (d *desk) here() mcp.Transport {
 	a, b := mcp.NewInMemoryTransports()
-	go d.server.Run(context.Background(), a)
-	return &checkedTransport{b}
+	if d.legacy {
+		go d.server.Run(context.Background(), older{a})
+	} else {
+		go d.server.Run(context.Background(), a)
+	}
+	return b
 }
 
-// checkedTransport passes what a server in this process sends through the same check as pipes do.
-type checkedTransport struct{ mcp.Transport }
+// older is a transport of servers that know the older generation only.
+type older struct{ mcp.Transport }
 
-func (t *checkedTransport) Connect(ctx context.Context) (mcp.Connection, error) {
-	c, err := t.Transport.Connect(ctx)
-	return c, err
-}
+// SupportsProtocolVersion reports whether a version is of the older generation.
+func (older) SupportsProtocolVersion(v string) bool { return v < newGeneration }
 
 // fixture is a proxy under test.
 type fixture struct {

@@ -2,9 +2,13 @@ package mcpproxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/proviso-dev/proviso"
 )
@@ -101,30 +105,61 @@ func fromServer(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := parseObject(msg.get("result"))
-	if err != nil {
-		return text, nil // no result, or one that is no object
+	if result := noted(msg.get("result")); result != nil {
+		return msg.set("result", result).bytes(), nil
 	}
-	meta, err := parseObject(result.get("_meta"))
+	return text, nil
+}
+
+// noted is a result with the note of its structured content; nil where there is nothing to note, and no note of somebody else to remove.
+func noted(result json.RawMessage) json.RawMessage {
+	members, err := parseObject(result)
+	if err != nil {
+		return nil // no result, or one that is no object
+	}
+	meta, err := parseObject(members.get("_meta"))
 	if err != nil {
 		meta = nil
 	}
-	kept := result.get("structuredContent")
+	kept := members.get("structuredContent")
 	if kept == nil && meta.get(stash) == nil {
-		return text, nil
+		return nil
 	}
 	var quoted []byte
 	if kept != nil {
-		if quoted, err = proviso.AppendJSON(nil, string(kept)); err != nil {
-			return nil, err
-		}
+		quoted, _ = proviso.AppendJSON(nil, string(kept)) // a text always has a JSON form
 	}
 	if meta = meta.set(stash, quoted); len(meta) == 0 {
-		result = result.set("_meta", nil)
-	} else {
-		result = result.set("_meta", meta.bytes())
+		return members.set("_meta", nil).bytes()
 	}
-	return msg.set("result", result.bytes()).bytes(), nil
+	return members.set("_meta", meta.bytes()).bytes()
+}
+
+// checked passes what comes over a transport through the check.
+type checked struct{ mcp.Transport }
+
+// Connect connects.
+func (t checked) Connect(ctx context.Context) (mcp.Connection, error) {
+	c, err := t.Transport.Connect(ctx)
+	return checkedConnection{c}, err
+}
+
+type checkedConnection struct{ mcp.Connection }
+
+// Read reads the next message that is acceptable.
+func (c checkedConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
+	m, err := c.Connection.Read(ctx)
+	r, ok := m.(*jsonrpc.Response)
+	if err != nil || !ok || len(r.Result) == 0 {
+		return m, err
+	}
+	if _, err := proviso.DecodeResultJSON(r.Result); err != nil {
+		return nil, fmt.Errorf("not acceptable JSON: %w [%s]", err, CodeMessage)
+	}
+	if result := noted(r.Result); result != nil {
+		r.Result = result
+	}
+	return r, nil
 }
 
 // fromClient checks the two levels of a client's message that the proxy acts upon. What is below, such as arguments, is decided as it came.

@@ -77,7 +77,7 @@ func (s *Server) label() string {
 func (s *Server) transport(p *Proxy) (mcp.Transport, error) {
 	switch {
 	case s.Transport != nil:
-		return s.Transport(), nil
+		return checked{s.Transport()}, nil
 	case s.URL != "":
 		// A redirect could lead the headers elsewhere.
 		stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -305,7 +305,7 @@ func ask[R any](ctx context.Context, u *upstream, send func(ctx context.Context,
 	case timed.Err() != nil:
 		u.link.p.counts.failures.Add(1)
 		return none, fmt.Errorf("%s did not answer within %s [%s]", u.server.label(), limit, CodeServer)
-	case errors.Is(err, mcp.ErrConnectionClosed):
+	case errors.Is(err, mcp.ErrConnectionClosed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return none, fmt.Errorf("%s has ended before it answered; whether it did the work is not known [%s]", u.server.label(), CodeServer)
 	}
 	return none, err
