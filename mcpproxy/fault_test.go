@@ -25,11 +25,14 @@ import (
 
 // TestMain lets the tests start this program as a server that misbehaves in the way that MISBEHAVE says.
 func TestMain(m *testing.M) {
-	if how := os.Getenv("MISBEHAVE"); how != "" {
+	switch how := os.Getenv("MISBEHAVE"); how {
+	case "":
+		os.Exit(m.Run())
+	case "proxy":
+		stdioProxy()
+	default:
 		misbehave(how)
-		return
 	}
-	os.Exit(m.Run())
 }
 
 // misbehave is a server on its pipes that speaks the protocol by hand.
