@@ -196,3 +196,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// No line of a data file, whatever it is, does more than be refused.
+func FuzzRows(f *testing.F) {
+	for _, row := range []string{
+		`{"text":"a"}`, `{"segments":[{"text":"a","loss":false}]}`, `{"messages":[{"role":"assistant","content":"a"}]}`, `{"prompt":[],"completion":"x"}`, `{"prompt":"a","chosen":1,"rejected":[]}`,
+		`{"prompt":"a","policy":"b"}`, `{"messages":[null],"policy":"b"}`, `{"tokens":[1],"live":[true,false]}`, `{"tokens":[]}`, `[]`, `{"text":null}`,
+	} {
+		for kind := range 4 {
+			f.Add(row, kind)
+		}
+	}
+	f.Fuzz(func(t *testing.T, row string, kind int) {
+		name := []string{"cpt", "sft", "preference", "rl"}[uint(kind)%4]
+		dir := folder(t, map[string]string{"rows.jsonl": row})
+		s := settings(t, "stages: [{name: s, kind: "+name+", data: [rows.jsonl], reward: [{rule: length}], long: cut, sample: {tokens: 4}}]\n")
+		m, err := load(dir, &s.Stages[0], Bytes{}, 24)
+		if err != nil {
+			return
+		}
+		for _, x := range m.examples {
+			if len(x.prompt) == 0 || len(x.tokens) == 0 || x.length() > 24 || x.live != nil && len(x.live) != len(x.tokens) {
+				t.Errorf("%s gives %+v", row, x)
+			}
+		}
+	})
+}
