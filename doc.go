@@ -25,6 +25,8 @@
 // Package session remembers what a conversation has shown, as a fold over records: facts and when they went stale, counts and sums, what was proposed and
 // agreed to. Package journal keeps records. Package guard is the only place that asks the policy, writes down and lets a call through, in this order.
 //
+// Package gateway is the door for model APIs and package mcpproxy the one for MCP servers; package hook speaks the hooks of agent programs. None of them decides anything.
+//
 // Package llm and its folders read the JSON of model vendors as events. Package audit decides recorded conversations step by step and plays the cases of a
 // pack. Package eval/scorer turns what audits found into numbers; package eval runs suites of cases, goes on where a run was killed, and says what two runs differ in and how sure
 // that is. Command cmd/proviso knows flags, the clock and the environment; nothing else does.

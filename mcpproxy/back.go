@@ -59,9 +59,9 @@ func (u *upstream) clientOptions() *mcp.ClientOptions {
 	o := &mcp.ClientOptions{
 		Capabilities:               can,
 		MultiRoundTrip:             &mcp.MultiRoundTripOptions{Disabled: true},
-		ToolListChangedHandler:     func(context.Context, *mcp.ToolListChangedRequest) { go l.refresh(l.ctx) },
-		PromptListChangedHandler:   func(context.Context, *mcp.PromptListChangedRequest) { go l.refresh(l.ctx) },
-		ResourceListChangedHandler: func(context.Context, *mcp.ResourceListChangedRequest) { go l.refresh(l.ctx) },
+		ToolListChangedHandler:     func(context.Context, *mcp.ToolListChangedRequest) { l.changed() },
+		PromptListChangedHandler:   func(context.Context, *mcp.PromptListChangedRequest) { l.changed() },
+		ResourceListChangedHandler: func(context.Context, *mcp.ResourceListChangedRequest) { l.changed() },
 		ResourceUpdatedHandler: func(ctx context.Context, r *mcp.ResourceUpdatedNotificationRequest) {
 			l.server.ResourceUpdated(bareContext{ctx}, &mcp.ResourceUpdatedNotificationParams{URI: r.Params.URI})
 		},

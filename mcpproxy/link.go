@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -35,7 +36,8 @@ type link struct {
 	used  time.Time // guarded by the proxy
 	busy  int       // requests on their way; guarded by the proxy
 
-	begin   sync.Mutex // held while the session begins
+	stale   atomic.Bool // the lists are about to be read again
+	begin   sync.Mutex  // held while the session begins
 	begun   bool
 	client  *mcp.ClientCapabilities // what the client can be asked; fixed when the session begins
 	reading sync.Mutex              // held while the lists are read
@@ -205,6 +207,19 @@ func (l *link) refresh(ctx context.Context) {
 	l.told = shown.texts
 	l.mu.Unlock()
 	shown.tell(l.server, told)
+}
+
+// changed has the lists read again. A server that says so all the time has them read one time after another, not many at a time.
+func (l *link) changed() {
+	if l.stale.Swap(true) {
+		return
+	}
+	go func() {
+		l.reading.Lock()
+		l.stale.Store(false)
+		l.reading.Unlock()
+		l.refresh(l.ctx)
+	}()
 }
 
 // tool returns what the client knows by a name.

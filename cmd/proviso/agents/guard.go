@@ -54,14 +54,14 @@ func (c *Guard) Run(e *Env) error {
 		return opened(err)
 	}
 	file := d.File().JournalFile()
-	began := e.Now()
+	began, before := e.Now(), last(e, file)
 	code, err := c.run(e, d, command)
 	d.Close()
 	if err != nil {
 		return err
 	}
 	e.Finished()
-	if err := summarize(e, file, began); err != nil {
+	if err := summarize(e, file, before, began); err != nil {
 		e.Say("proviso guard: no summary: %v", err)
 	}
 	if code != 0 {
@@ -199,15 +199,29 @@ func (s *summary) count(r *proviso.Record) {
 	s.Denials = append(s.Denials, &denial{Subject: r.Event.Point.String(), Outcome: d.Outcome.String(), Text: text, Times: 1})
 }
 
+// last is where a journal stands, so that only what comes is read. The last record may be read again; its time tells that it was there before.
+func last(e *Env, file string) int64 {
+	j, err := sqlite.Open(file, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return 0
+	}
+	defer j.Close()
+	n, err := j.Position(e.Context, 1)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // summarize prints what the journal has of a run.
-func summarize(e *Env, file string, began time.Time) error {
+func summarize(e *Env, file string, before int64, began time.Time) error {
 	j, err := sqlite.Open(file, sqlite.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer j.Close()
 	var s summary
-	for x, err := range j.Entries(context.Background(), 0) {
+	for x, err := range j.Entries(context.Background(), before) {
 		if err != nil {
 			return err
 		}
