@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/proviso-dev/proviso/cmd/proviso/agents"
+	"github.com/proviso-dev/proviso/cmd/proviso/bridge"
 )
 
 // app is what the commands share with the outside.
@@ -44,11 +45,13 @@ type globals struct {
 
 // commands is the command line.
 type commands struct {
-	Try     tryCmd     `cmd:"" group:"start" help:"See it work: a forbidden call, its hint, the allowed one, an audit."`
-	Init    initCmd    `cmd:"" group:"start" help:"Write a small pack that works."`
-	Explain explainCmd `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
-	Check   checkCmd   `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`
-	Import  importCmd  `cmd:"" group:"author" help:"Turn a policy of another system into a pack."`
+	Try     tryCmd        `cmd:"" group:"start" help:"See it work: a forbidden call, its hint, the allowed one, an audit."`
+	Init    initCmd       `cmd:"" group:"start" help:"Write a small pack that works."`
+	Explain explainCmd    `cmd:"" group:"author" help:"Explain a code such as PV012, or list a pack's clauses."`
+	Check   checkCmd      `cmd:"" group:"author" help:"fmt, lint, compile and test a pack."`
+	Import  bridge.Import `cmd:"" group:"author" help:"Turn a policy of another system into a pack."`
+	Build   bridge.Build  `cmd:"" group:"author" help:"Write a pack's clauses as a prompt, or into AGENTS.md or CLAUDE.md."`
+	LSP     bridge.LSP    `cmd:"" name:"lsp" group:"author" help:"Help editors with packs, over standard input and output."`
 
 	Fmt    fmtCmd    `cmd:"" group:"author" help:"Lay out the files of a pack."`
 	Lint   lintCmd   `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`

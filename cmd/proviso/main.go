@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/proviso-dev/proviso/cmd/proviso/bridge"
 )
 
 func main() { os.Exit(int(run())) }
@@ -72,7 +74,7 @@ func (a *app) do(args []string) error {
 		return usage(err)
 	}
 	a.configure(&c.globals)
-	return kctx.Run(a, a.agents())
+	return kctx.Run(a, a.agents(), a.bridge())
 }
 
 // newParser builds the command line. Flags win over PROVISO_* variables, these over the settings files, these over defaults.
@@ -88,7 +90,7 @@ func newParser(a *app, c *commands) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: maxWidth}),
 		kong.ExplicitGroups(groups),
 		kong.DefaultEnvars("PROVISO"),
-		kong.Vars{"formats": formats()},
+		kong.Vars{"formats": bridge.Formats()},
 		kong.Resolvers(files),
 	)
 }

@@ -35,8 +35,8 @@ proviso < model/tokenizer, model/safetensors, model/grammar, model/chat;
 llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model < model/serve;
 engine, model < engine/local;   proviso, engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
-draft, policy/importer < lsp;
-everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/agents, cmd/proviso/completion, cmd/proviso/models, cmd/proviso/training < cmd/proviso
+draft, policy/importer, policy/lint, audit < lsp;
+everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/agents, cmd/proviso/bridge, cmd/proviso/completion, cmd/proviso/models, cmd/proviso/training < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
