@@ -37,7 +37,7 @@ var fromClients = map[string]handler{
 	"notifications/initialized":        pass,
 	"notifications/cancelled":          pass,
 	"notifications/progress":           drop,
-	"notifications/roots/list_changed": rootsChanged,
+	"notifications/roots/list_changed": drop,
 }
 
 // receive takes every message of a client before the SDK.
@@ -516,10 +516,4 @@ func (l *link) unsubscribe(ctx context.Context, req *mcp.UnsubscribeRequest) err
 		return struct{}{}, s.Unsubscribe(ctx, &mcp.UnsubscribeParams{URI: req.Params.URI})
 	})
 	return err
-}
-
-// rootsChanged tells the servers that may ask for roots.
-func rootsChanged(l *link, ctx context.Context, _ string, _ mcp.Request, _ mcp.MethodHandler) (mcp.Result, error) {
-	l.p.counts.dropped.Add(1)
-	return nil, nil
 }

@@ -119,7 +119,7 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// message is what has to be known of a request before it is served.
+// posted is what has to be known of a request before it is served.
 type posted struct {
 	method string
 	newer  bool

@@ -75,7 +75,7 @@ var Messages = []Message{
 	{"notifications/initialized", FromClient, Answered, "", "ends the handshake"},
 	{"notifications/cancelled", FromClient, Passed, "", "the call at the server is cancelled; what it did is recorded"},
 	{"notifications/progress", FromClient, Dropped, "", "servers are not told"},
-	{"notifications/roots/list_changed", FromClient, Passed, "", "servers that may ask for roots are told"},
+	{"notifications/roots/list_changed", FromClient, Dropped, "", "servers are told that such changes are not announced"},
 	{"ping", FromServer, Answered, "", "the client is not asked"},
 	{"sampling/createMessage", FromServer, Decided, ToolSample, "with the messages as arguments, and what the model says as its result; tools for the model are refused"},
 	{"elicitation/create", FromServer, Decided, ToolElicit, "with message, mode, requestedSchema and url as arguments, and what the user enters as its result"},

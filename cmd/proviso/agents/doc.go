@@ -73,7 +73,7 @@ type Policed struct {
 	Audit string   `help:"${enum}: whether calls wait until their record is on disk." enum:"required,best_effort" default:"required" placeholder:"KIND"`
 }
 
-// ApprovalsFile is the store of approvals in a folder of data.
+// approvalsFile is the store of approvals in a folder of data.
 const approvalsFile = "approvals.db"
 
 // stores are what a guard stands on.
@@ -91,8 +91,10 @@ func (f *Policed) open(e *Env, file string, wait time.Duration) (*stores, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, diagnose(codeInput, "name another folder with --data", "%s cannot be made: %v", filepath.Dir(file), cause(err))
+	for _, dir := range []string{f.Data, filepath.Dir(file)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, diagnose(codeInput, "name another folder with --data", "%s cannot be made: %v", dir, cause(err))
+		}
 	}
 	j, err := patient(e.Context, wait, func() (*sqlite.Store, error) { return sqlite.Open(file, sqlite.Options{}) })
 	if err != nil {
