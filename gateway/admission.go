@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/llm/wire"
@@ -65,6 +66,9 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (b []byte, free fu
 		return nil, free, &badBody{http.StatusServiceUnavailable, "the bodies of all requests together need more memory than they may; come again", CodeBusy}
 	}
 	free = func() { s.memory.Add(-share) }
+	// A caller that sends its body drop by drop would hold a place for ever. After a failure the deadline stays: the rest of the body is not waited for.
+	out := http.NewResponseController(w)
+	out.SetReadDeadline(time.Now().Add(s.limits.ReadBody))
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
@@ -82,6 +86,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (b []byte, free fu
 	if err != nil {
 		return nil, free, &badBody{http.StatusBadRequest, "the body ends early", wire.CodeFormat}
 	}
+	out.SetReadDeadline(time.Time{})
 	return buf.Bytes(), free, nil
 }
 

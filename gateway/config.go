@@ -100,6 +100,7 @@ type Limits struct {
 	Answer     int64         // bytes of an answer, and of what a stream holds back: 16 MiB
 	InFlight   int           // requests at a time, beyond which they are told to come again: 1,024
 	Memory     int64         // bytes of all request bodies at a time: 256 MiB
+	ReadBody   time.Duration // for a caller to send its whole body: 1 minute
 	FirstByte  time.Duration // for the headers of an upstream's answer: 10 minutes
 	Idle       time.Duration // between two reads of a stream: 5 minutes
 	WriteStall time.Duration // for one write to a caller that does not read: 1 minute
@@ -125,7 +126,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&l.FirstByte, 10 * time.Minute}, {&l.Idle, 5 * time.Minute}, {&l.WriteStall, time.Minute}} {
+	}{{&l.ReadBody, time.Minute}, {&l.FirstByte, 10 * time.Minute}, {&l.Idle, 5 * time.Minute}, {&l.WriteStall, time.Minute}} {
 		if *d.v == 0 {
 			*d.v = d.d
 		}

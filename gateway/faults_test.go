@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -757,4 +758,71 @@ func (b *brokenJournal) Append(ctx context.Context, records ...proviso.Record) e
 		return errors.New("no space left on device")
 	}
 	return b.Journal.Append(ctx, records...)
+}
+
+// A caller that sends its body drop by drop is let go.
+func TestSlowBody(t *testing.T) {
+	door := newDoor(t, func(c *Config) { c.Limits.ReadBody = 100 * time.Millisecond })
+	r, w := io.Pipe()
+	defer w.Close()
+	go io.WriteString(w, `{"model":"m",`)
+	q, _ := http.NewRequest(http.MethodPost, door.url+"/v1/chat/completions", r)
+	q.ContentLength = 1000
+	began := time.Now()
+	resp, err := door.http.Do(q)
+	if err == nil {
+		resp.Body.Close()
+		if resp.StatusCode != 400 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second || door.up.count() != 0 {
+		t.Errorf("after %s, the upstream was asked %d times", took, door.up.count())
+	}
+}
+
+// An answer that is small on the wire and large when it is unpacked is not taken.
+func TestCompressedAnswerThatIsTooLarge(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	io.WriteString(z, `{"choices":[{"message":{"content":"`)
+	z.Write(bytes.Repeat([]byte("x"), 8<<20))
+	z.Close()
+	door := newDoor(t, func(c *Config) { c.Limits.Answer = 1 << 20 })
+	door.up.answer = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(packed.Bytes())
+	}
+	if status, _, body := door.post("/v1/chat/completions", chatRequest("m", hello, nil, false)); status != 502 || len(body) > 1000 {
+		t.Errorf("%d %.200s", status, body)
+	}
+}
+
+// A clock that jumps changes neither the order of records nor what is allowed; an approval that has expired by the new time does not count.
+func TestClockJumps(t *testing.T) {
+	var at atomic.Int64
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	door := newDoor(t, func(c *Config) { c.Clock = func() time.Time { return start.Add(time.Duration(at.Load())) } })
+	door.lookup("s", "A")
+	_, out := door.decide(`{"session":"s","tool":"pay","args":{"id":"A","amount":500}}`)
+	id := fmt.Sprint(out["approval"])
+	if status, body := door.admin("POST", "/approvals/"+id, `{"grant":true,"by":"anna"}`); status != 200 {
+		t.Fatal(body)
+	}
+	for _, jump := range []time.Duration{-48 * time.Hour, 0, 365 * 24 * time.Hour, -time.Hour} {
+		at.Store(int64(jump))
+		if _, out := door.decide(`{"session":"s","tool":"lookup","args":{"id":"B"}}`); out["outcome"] != "allow" {
+			t.Errorf("after a jump of %s: %v", jump, out)
+		}
+	}
+	at.Store(int64(48 * time.Hour))
+	if _, out := door.decide(`{"session":"s","tool":"pay","args":{"id":"A","amount":500}}`); out["outcome"] != "escalate" || fmt.Sprint(out["approval"]) == id {
+		t.Errorf("an approval that has expired: %v", out)
+	}
+	for i, r := range door.records("/h:s") {
+		if r.Event.Seq != uint64(i+1) {
+			t.Errorf("record %d has the number %d", i+1, r.Event.Seq)
+		}
+	}
 }

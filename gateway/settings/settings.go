@@ -122,6 +122,7 @@ type limitSetting struct {
 	Answer     int64         `yaml:"answer"`
 	InFlight   int           `yaml:"in_flight"`
 	Memory     int64         `yaml:"memory"`
+	ReadBody   time.Duration `yaml:"read_body"`
 	FirstByte  time.Duration `yaml:"first_byte"`
 	Idle       time.Duration `yaml:"idle"`
 	WriteStall time.Duration `yaml:"write_stall"`
