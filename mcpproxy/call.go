@@ -145,6 +145,11 @@ func callTool(l *link, ctx context.Context, method string, req mcp.Request, next
 
 func (l *link) call(ctx context.Context, r *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	t, found := l.tool(r.Params.Name)
+	if found && t.up.wasLost() {
+		// A server that was started again may be another one.
+		l.refresh(ctx)
+		t, found = l.tool(r.Params.Name)
+	}
 	if why := l.withheld(r.Params.Name); why != "" {
 		l.p.counts.refused.Add(1)
 		return failedCall("Policy: the call of " + r.Params.Name + " is denied. " + why), nil

@@ -351,7 +351,7 @@ func (u *upstream) approved(ctx context.Context, s *Surface) (map[string]*mcp.To
 		p.log().Warn("withheld: the server offers two tools of this name", "server", u.server.label(), "name", name, "code", CodeTool)
 	}
 	u.mu.Lock()
-	u.differs = differs
+	u.differs, u.lost = differs, false
 	u.instructions = ""
 	if !differs[Instructions] {
 		u.instructions = s.instructions

@@ -160,6 +160,7 @@ type upstream struct {
 	session *mcp.ClientSession
 	tried   time.Time
 	failed  error
+	lost    bool // the connection has ended, and what the server offers now was not looked at yet
 	// asking are the calls on their way, the newest last: what the server asks of the client meanwhile belongs to the newest.
 	asking []*asking
 
@@ -236,7 +237,7 @@ func (u *upstream) watch(s *mcp.ClientSession) {
 	u.mu.Lock()
 	ours := u.session == s
 	if ours {
-		u.session = nil
+		u.session, u.lost = nil, true
 	}
 	u.mu.Unlock()
 	if ours && u.link.ctx.Err() == nil {
@@ -244,6 +245,13 @@ func (u *upstream) watch(s *mcp.ClientSession) {
 		u.link.p.log().Warn("mcp server has ended", "server", u.server.label(), "error", fmt.Sprint(err))
 	}
 	s.Close()
+}
+
+// wasLost reports whether the connection has ended since the server's list was read.
+func (u *upstream) wasLost() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.lost
 }
 
 func (u *upstream) close() {
