@@ -32,6 +32,8 @@ type Config struct {
 	OverlayDir string
 	Webhook    *Webhook // told about requests for approval; nil: nobody is
 	Telemetry  Telemetry
+	// AdminToken has to be shown, as Authorization: Bearer, by whoever reloads or answers approvals on the address of Admin; empty: whoever reaches it may.
+	AdminToken Secret
 	Clock      func() time.Time // nil: time.Now
 }
 

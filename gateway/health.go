@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/hmac"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/proviso-dev/proviso/guard"
@@ -23,7 +25,7 @@ func (s *Server) routes() []route {
 	}
 }
 
-// Admin serves what people and machines look after the server with. It has no authentication of its own: its address is this machine's, or guarded by something else.
+// Admin serves what people and machines look after the server with. Health and metrics are open to whoever reaches the address; the rest asks for the AdminToken, where one is configured.
 func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", s.metrics)
@@ -31,12 +33,25 @@ func (s *Server) Admin() http.Handler {
 	mux.HandleFunc("GET /health/ready", s.ready)
 	mux.HandleFunc("GET /healthz", s.live)
 	mux.HandleFunc("GET /status", s.serveStatus)
-	mux.HandleFunc("POST /reload", s.serveReload)
-	mux.HandleFunc("GET /approvals", s.serveApprovals)
-	mux.HandleFunc("GET /approvals/{id}", s.serveAnyApproval)
-	mux.HandleFunc("POST /approvals/{id}", s.serveResolve)
+	mux.HandleFunc("POST /reload", s.trusted(s.serveReload))
+	mux.HandleFunc("GET /approvals", s.trusted(s.serveApprovals))
+	mux.HandleFunc("GET /approvals/{id}", s.trusted(s.serveAnyApproval))
+	mux.HandleFunc("POST /approvals/{id}", s.trusted(s.serveResolve))
 	mux.HandleFunc("POST /approvals/{id}/callback", s.serveCallback)
 	return s.local(mux)
+}
+
+// trusted asks for the token, where one is configured.
+func (s *Server) trusted(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		given := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if want := string(s.cfg.AdminToken); want != "" && !hmac.Equal([]byte(s.sign("admin", given)), []byte(s.sign("admin", want))) {
+			s.counts.refused.Add(1)
+			answerJSON(w, http.StatusUnauthorized, map[string]any{"error": "this needs the admin token, as Authorization: Bearer [" + CodeCaller + "]"})
+			return
+		}
+		next(w, r)
+	}
 }
 
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }

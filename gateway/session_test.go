@@ -419,6 +419,26 @@ func TestApprovals(t *testing.T) {
 	}
 }
 
+// Where an admin token is configured, nobody reloads or answers approvals without it; health and metrics stay open.
+func TestAdminToken(t *testing.T) {
+	door := newDoor(t, func(c *Config) { c.AdminToken = "let-me-in" })
+	for _, c := range [][2]string{{"POST", "/reload"}, {"GET", "/approvals"}, {"GET", "/approvals/x"}, {"POST", "/approvals/x"}} {
+		for _, token := range []string{"", "let-me", "let-me-in-"} {
+			if status, body := door.admin(c[0], c[1], `{"grant":true,"by":"anna"}`, "Authorization", "Bearer "+token); status != 401 || strings.Contains(body, "let-me-in") {
+				t.Errorf("%s %s with %q: %d %s", c[0], c[1], token, status, body)
+			}
+		}
+	}
+	if status, _ := door.admin("POST", "/reload", "", "Authorization", "Bearer let-me-in"); status != 200 {
+		t.Errorf("with the token: %d", status)
+	}
+	for _, p := range []string{"/health/ready", "/health/live", "/metrics"} {
+		if status, _ := door.admin("GET", p, ""); status != 200 {
+			t.Errorf("%s: %d", p, status)
+		}
+	}
+}
+
 // An answer waits for a person where the configuration lets it: the call is released in the same request, in and outside of streams; a refusal and time that runs out are told apart.
 func TestHeldForApproval(t *testing.T) {
 	each(t, func(t *testing.T, d dialect) {

@@ -64,6 +64,7 @@ type File struct {
 	Limits    limitSetting      `yaml:"limits"`
 	Webhook   *webhookSetting   `yaml:"webhook"`
 	Judge     *judgeSetting     `yaml:"judge"`
+	Admin     string            `yaml:"admin_token"`
 	Telemetry telemetrySetting  `yaml:"telemetry"`
 
 	Data string `yaml:"-"`
@@ -389,6 +390,9 @@ func (f *Flags) config(d *Door) (*gateway.Config, error) {
 			return nil, err
 		}
 		cfg.Webhook = &gateway.Webhook{URL: w.URL, Secret: secret, Private: w.Private || numbered(w.URL)}
+	}
+	if cfg.AdminToken, err = f.secret(s, f.File+": admin_token", s.Admin); err != nil {
+		return nil, err
 	}
 	if j := s.Judge; j != nil {
 		if cfg.Judge, err = f.judge(s, j, f.File); err != nil {
