@@ -34,14 +34,14 @@ var parts = []part{
 func main() {
 	only := flag.String("only", "", "comma-separated parts: gemm, step (5.5 M parameters), large (134 M), decode; empty: all")
 	turns := flag.Int("turns", 7, "turns of each comparison")
-	most := flag.Int("threads", 2, "most threads of a step: 1 or 2")
+	threads := flag.Int("threads", 0, "threads of a step, 1 or 2; 0: first one, then two")
 	flag.Parse()
 	fmt.Printf("# kernels %s, %s\n", nn.SIMD(), load())
 	for _, p := range parts {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}
-		if err := p.measure(*turns, *most); err != nil {
+		if err := p.measure(*turns, *threads); err != nil {
 			fmt.Fprintf(os.Stderr, "torch: %s: %v\n", p.name, err)
 			os.Exit(1)
 		}
