@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,5 +116,52 @@ func TestObliQA(t *testing.T) {
 	t.Logf("figure: obliqa.map10 = %.4f (n=%d)", precision, n)
 	if recall < 0.79 || precision < 0.65 {
 		t.Errorf("recall %.4f and precision %.4f, wanted 0.79 and 0.65", recall, precision)
+	}
+}
+
+// Every second question is asked of the rule book that answers it and of another one; the others served to set the threshold. What a rule book says of the matter of another counts as a wrong answer, although it may well be a right one.
+func TestObliQANotAnswered(t *testing.T) {
+	b := readRuleBook(t)
+	books := map[int][]retrieve.Passage{}
+	for i, p := range b.passages {
+		books[b.document[i]] = append(books[b.document[i]], p)
+	}
+	indexes := map[int]*retrieve.Index{}
+	var numbers []int
+	for n, ps := range books {
+		indexes[n] = retrieve.New(ps)
+		if len(ps) > 100 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	n, answered, wrong := 0, 0, 0
+	for i, q := range b.questions {
+		if i%2 == 0 {
+			continue
+		}
+		own := map[int]bool{}
+		right := 0
+		for p := range q.relevant {
+			own[b.document[p]] = true
+			right = max(right, b.document[p])
+		}
+		other := numbers[i%len(numbers)]
+		for k := i; own[other]; k++ {
+			other = numbers[k%len(numbers)]
+		}
+		n++
+		if _, ok := indexes[right].Answer(q.text, 5); ok {
+			answered++
+		}
+		if _, ok := indexes[other].Answer(q.text, 5); ok {
+			wrong++
+		}
+	}
+	yes, no := float64(answered)/float64(n), 1-float64(wrong)/float64(n)
+	t.Logf("figure: obliqa.answered = %.4f (n=%d)", yes, n)
+	t.Logf("figure: obliqa.not_answered_elsewhere = %.4f (n=%d)", no, n)
+	if (yes+no)/2 < 0.8 {
+		t.Errorf("answered %.4f, not answered elsewhere %.4f", yes, no)
 	}
 }

@@ -252,7 +252,7 @@ func stated(s string) (Obligation, bool) {
 
 // actor is the last part of what stands before the verb.
 func actor(before string) string {
-	if i := strings.LastIndexAny(before, ",;:"); i >= 0 {
+	if i := strings.LastIndex(before, ", "); i >= 0 {
 		before = before[i+1:]
 	}
 	return strings.TrimSpace(before)

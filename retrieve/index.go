@@ -21,7 +21,7 @@ type Hit struct {
 	Passage int    // its place among the passages of the index
 	ID      string // its id
 	Score   float64
-	// Cover is the share, from 0 to 1, of what the question's words tell that the passage holds, its context included. A word tells ln(1+(N−n+½)/(n+½)), where n of N passages hold it, so that a word that no passage holds weighs most.
+	// Cover is the share, from 0 to 1, of what the question's words tell that the passage holds, its context included; words such as "explain" or "how" tell nothing. A word tells ln(1+(N−n+½)/(n+½)), where n of N passages hold it, so that a word that no passage holds weighs most.
 	Cover float64
 }
 
@@ -187,12 +187,17 @@ func (ix *Index) Search(question string, n int) []Hit {
 	scores, cover := make([]float64, len(ix.passages)), make([]float64, len(ix.passages))
 	all := 0.0
 	for _, w := range words {
+		told := 0.0 // words that put the question ask for nothing
+		if w.weight >= 1 {
+			told = ix.tells(0)
+			if w.id >= 0 {
+				told = ix.tells(len(ix.words.postings[w.id]))
+			}
+		}
+		all += told
 		if w.id < 0 {
-			all += ix.tells(0)
 			continue
 		}
-		told := ix.tells(len(ix.words.postings[w.id]))
-		all += told
 		for _, p := range ix.words.postings[w.id] {
 			cover[p.passage] += told
 		}
@@ -215,7 +220,7 @@ func (ix *Index) Search(question string, n int) []Hit {
 		if len(best) == n {
 			best = best[:n-1]
 		}
-		best = slices.Insert(best, at, Hit{Passage: i, ID: ix.passages[i].ID, Score: s, Cover: cover[i] / all})
+		best = slices.Insert(best, at, Hit{Passage: i, ID: ix.passages[i].ID, Score: s, Cover: cover[i] / max(all, 1e-9)})
 	}
 	return best
 }

@@ -12,7 +12,7 @@ yours too very just also about`)
 
 // words with which a question is put. They are searched for with half the weight, since a clause that happens to use them is no likelier to answer.
 var askingWords = set(`what how when where why which explain provide specify describe clarify clarification elaborate detail details detailed further information regarding context guidance
-example examples specific considered consider outline please tell happens happen`)
+example examples specific considered consider outline please tell happens happen many much long often soon one there ever get say need want allowed permitted possible`)
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}

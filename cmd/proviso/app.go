@@ -37,7 +37,7 @@ func newApp(in io.Reader, out, errs io.Writer, lookup func(string) (string, bool
 
 // globals are the flags of every command.
 type globals struct {
-	Output string `short:"o" help:"Format of the output: pretty, json, jsonl, sarif, junit, github, markdown; html of audit, diff and eval." enum:"pretty,json,jsonl,sarif,junit,github,markdown,html" default:"pretty" placeholder:"FORMAT"`
+	Output string `short:"o" help:"Format of the output: pretty, json, jsonl, sarif, junit, github, markdown; html of audit, coverage, diff and eval." enum:"pretty,json,jsonl,sarif,junit,github,markdown,html" default:"pretty" placeholder:"FORMAT"`
 	JSON   bool   `name:"json" help:"The same as -o json."`
 	Color  string `help:"Use colour: ${enum}." enum:"auto,always,never" default:"auto" placeholder:"WHEN"`
 	Quiet  bool   `short:"q" help:"Say nothing on standard error but errors."`
@@ -53,17 +53,19 @@ type commands struct {
 	Build   bridge.Build  `cmd:"" group:"author" help:"Write a pack's clauses as a prompt, or into AGENTS.md or CLAUDE.md."`
 	LSP     bridge.LSP    `cmd:"" name:"lsp" group:"author" help:"Help editors with packs, over standard input and output."`
 
-	Fmt    fmtCmd    `cmd:"" group:"author" help:"Lay out the files of a pack."`
-	Lint   lintCmd   `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`
-	Test   testCmd   `cmd:"" group:"author" help:"Play a pack's cases."`
-	Schema schemaCmd `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
-	Decide decideCmd `cmd:"" group:"decide" help:"Decide one call or event."`
-	Which  whichCmd  `cmd:"" group:"decide" help:"Say which policy holds for a request, and where each rule comes from."`
-	Why    whyCmd    `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
-	Eval   evalCmd   `cmd:"" group:"look" help:"Run suites of cases, compare two runs: run, compare, report."`
-	Audit  auditCmd  `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
-	Diff   diffCmd   `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
-	Log    logCmd    `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`
+	Fmt      fmtCmd      `cmd:"" group:"author" help:"Lay out the files of a pack."`
+	Lint     lintCmd     `cmd:"" group:"author" help:"Find mistakes in a pack without running it."`
+	Test     testCmd     `cmd:"" group:"author" help:"Play a pack's cases."`
+	Coverage coverageCmd `cmd:"" group:"author" help:"Say of each clause what enforces, judges and tests it."`
+	Ask      askCmd      `cmd:"" group:"author" help:"Answer a question about the policy with its clauses, or not at all."`
+	Schema   schemaCmd   `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
+	Decide   decideCmd   `cmd:"" group:"decide" help:"Decide one call or event."`
+	Which    whichCmd    `cmd:"" group:"decide" help:"Say which policy holds for a request, and where each rule comes from."`
+	Why      whyCmd      `cmd:"" group:"decide" help:"Explain a decision rule by rule."`
+	Eval     evalCmd     `cmd:"" group:"look" help:"Run suites of cases, compare two runs: run, compare, report."`
+	Audit    auditCmd    `cmd:"" group:"look" help:"Find where recorded conversations broke the policy."`
+	Diff     diffCmd     `cmd:"" group:"look" help:"Show what another pack would change over recorded conversations."`
+	Log      logCmd      `cmd:"" group:"look" help:"Look at a journal: tail, query, export, verify, checkpoint, redact, forget."`
 
 	Serve   serveCmd     `cmd:"" group:"enforce" help:"Stand between agents and model APIs, and decide every call."`
 	MCP     agents.MCP   `cmd:"" group:"enforce" help:"Stand before MCP servers, and decide every call: run, tools, pins, approve."`

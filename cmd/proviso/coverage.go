@@ -2,137 +2,157 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit"
-	"github.com/proviso-dev/proviso/policy/pack"
+	"github.com/proviso-dev/proviso/audit/coverage"
+	"github.com/proviso-dev/proviso/document"
 )
 
-// coverage tells what the cases have shown of rules and clauses. A rule is tested where it was seen to stop a step (or to edit it, or to ask for something), and to let one pass.
-type coverage struct {
-	Rules    []ruleCoverage `json:"rules"`
-	Tested   int            `json:"rules_tested"`
-	Clauses  int            `json:"clauses"`
-	Cited    int            `json:"clauses_implemented"`
-	Shown    int            `json:"clauses_tested"`
-	Untested []string       `json:"clauses_untested,omitempty"`
+// coverageCmd is `proviso coverage`.
+type coverageCmd struct {
+	Packs   []string `arg:"" optional:"" name:"pack" help:"Folders of packs; default: this folder. Several are joined." default:"."`
+	Min     float64  `help:"Fail where fewer percent of the clauses are settled." placeholder:"PERCENT"`
+	Since   string   `help:"An older version of the document: also list the rules that implement clauses which it said otherwise." placeholder:"FILE"`
+	Verbose bool     `short:"v" help:"Also list the cases that show each clause."`
 }
 
-// ruleCoverage counts the steps in which a rule was seen in each direction.
-type ruleCoverage struct {
-	Rule   string `json:"rule"`
-	Pack   string `json:"pack"`
-	Stops  int    `json:"stops"`
-	Passes int    `json:"passes"`
+// Help is the long help of the command.
+func (coverageCmd) Help() string {
+	return `Says of each clause of the policy document which rules enforce it, which question judges it, and whether the cases under tests/ have seen one of its rules stop a step and let one pass. A clause that nothing can enforce is settled where the pack says why, under unenforceable in a rules file. -o html is a page for people who own the document.`
 }
 
-func (c *ruleCoverage) both() bool { return c.Stops > 0 && c.Passes > 0 }
-
-// lacks says which direction was not seen.
-func (c *ruleCoverage) lacks() string {
-	switch {
-	case c.both():
-		return ""
-	case c.Stops > 0:
-		return "never passes"
-	case c.Passes > 0:
-		return "never stops"
+// Run plays the cases and reports.
+func (c *coverageCmd) Run(a *app) error {
+	o, err := a.open(c.Packs)
+	if err != nil {
+		return err
 	}
-	return "never applies"
+	if o.policy == nil {
+		return a.broken("coverage", o)
+	}
+	r := a.reportOf("coverage", o)
+	r.add("load", o.found)
+	if err := r.test(o, ""); err != nil {
+		return err
+	}
+	r.Cases = nil // proviso test lists them
+	if r.Tally.Empty {
+		return a.finish(r)
+	}
+	if c.Since != "" {
+		if err := r.stale(o, c.Since); err != nil {
+			return err
+		}
+	}
+	for _, cl := range r.Coverage.Clauses {
+		if c.Min > 0 && cl.State == coverage.Open && r.Coverage.Percent() < c.Min {
+			r.add("coverage", proviso.Diagnostics{{Pos: proviso.Pos{File: cl.Span.File, Line: cl.Span.Line, Col: 1}, Code: codeThreshold, Severity: proviso.Note,
+				Msg: fmt.Sprintf("clause %s is open: no rule, no question and no reason", cl.ID), Hint: "write a rule that cites it, or say under unenforceable why nothing can"}})
+		}
+	}
+	if got := r.Coverage.Percent(); got < c.Min {
+		r.add("coverage", proviso.Diagnostics{{Code: codeThreshold, Severity: proviso.Warning,
+			Msg: fmt.Sprintf("%.0f percent of the clauses are settled, less than %g", got, c.Min), Hint: "open and untested clauses are listed"}})
+	}
+	if a.output == "html" {
+		if err := r.Coverage.HTML(a.stdout, strings.Join(r.Packs, " + ")); err != nil {
+			return unwritable("standard output", err)
+		}
+		if x := r.Tally.exit(); x != exitOK {
+			return stop(x)
+		}
+		return nil
+	}
+	r.clauses, r.verbose = true, c.Verbose
+	return a.finish(r)
 }
 
-func (c *coverage) percent() float64 {
-	if len(c.Rules) == 0 {
-		return 100
+// stale adds a finding for every rule that implements a clause which an older version of the document said otherwise.
+func (r *report) stale(o *opened, name string) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return unreadable(name, err)
 	}
-	return 100 * float64(c.Tested) / float64(len(c.Rules))
+	before, ds := document.Read(filepath.ToSlash(name), b)
+	for i, p := range o.packs {
+		if p.Document == nil || len(ds) > 0 {
+			continue
+		}
+		for _, s := range coverage.StaleSince(o.policy, p, before, p.Document) {
+			ds = append(ds, s.Diagnostic(shown(o.roots[i], p.DocFile)))
+		}
+	}
+	r.add("coverage", ds)
+	return nil
 }
 
-func cover(o *opened, results []audit.CaseResult) *coverage {
-	cov := &coverage{}
-	index := map[string]int{}
-	bare := map[string]bool{} // rules without a requirement, which pass where they are silent
-	for _, p := range o.packs {
-		for _, r := range p.Rules {
-			bare[r.ID.S] = r.Require == nil
+// cover tells what the cases have shown, with files named as the person would.
+func cover(o *opened, results []audit.CaseResult) *coverage.Report {
+	cov := coverage.Of(o.policy, o.packs, results)
+	at := 0
+	for i, p := range o.packs {
+		if p.Document == nil {
+			continue
+		}
+		for range p.Document.Clauses {
+			cov.Clauses[at].Span.File = shown(o.roots[i], cov.Clauses[at].Span.File)
+			at++
 		}
 	}
-	for _, r := range o.policy.Rules() {
-		if r.Mode != pack.Off {
-			index[r.ID] = len(cov.Rules)
-			cov.Rules = append(cov.Rules, ruleCoverage{Rule: r.ID, Pack: r.Pack})
-		}
-	}
-	for _, res := range results {
-		for _, step := range res.Steps {
-			waited := map[string]bool{}
-			for _, m := range step.Decision.Missing {
-				for _, id := range m.Rules {
-					waited[id] = true
-				}
-			}
-			for _, st := range step.States {
-				i, ok := index[st.Rule]
-				if !ok {
-					continue
-				}
-				switch {
-				case st.Errored:
-				case st.Applies == proviso.True && st.Holds == proviso.False, waited[st.Rule]:
-					cov.Rules[i].Stops++
-				case st.Applies == proviso.True && st.Holds == proviso.True, st.Applies == proviso.False && bare[st.Rule]:
-					cov.Rules[i].Passes++
-				}
-			}
-		}
-	}
-	for i := range cov.Rules {
-		if cov.Rules[i].both() {
-			cov.Tested++
-		}
-	}
-	cov.clauses(o, index)
 	return cov
 }
 
-// clauses counts the clauses of the documents by what the rules that implement them have shown.
-func (c *coverage) clauses(o *opened, index map[string]int) {
-	for i := range o.packs {
-		for _, cl := range o.clauses(i) {
-			c.Clauses++
-			if len(cl.Rules) == 0 {
-				continue
-			}
-			c.Cited++
-			if slices.ContainsFunc(cl.Rules, func(id string) bool { n, ok := index[id]; return ok && c.Rules[n].both() }) {
-				c.Shown++
-			} else {
-				c.Untested = append(c.Untested, cl.ID)
+// stateColours are those of the states on a terminal.
+var stateColours = map[coverage.State]string{coverage.Open: red, coverage.Untested: magenta, coverage.Judged: cyan, coverage.Unenforceable: faint, coverage.Enforced: green}
+
+// prettyClauses lists the clauses with their states.
+func prettyClauses(b *strings.Builder, s style, c *coverage.Report, verbose bool) {
+	for i := range c.Clauses {
+		cl := &c.Clauses[i]
+		indent := strings.Repeat("  ", min(cl.Depth, 6))
+		id := shorten(cl.ID, 34)
+		fmt.Fprintf(b, "%s%s  %s\n", s.paint(pad(string(cl.State), 15), stateColours[cl.State]), indent+s.paint(id, bold), s.paint(shorten(cl.Text, max(10, s.limit()-19-len(indent)-len([]rune(id)))), faint))
+		if by := cl.Because(); by != "" && (verbose || cl.State != coverage.Open) {
+			b.WriteString(s.indented(strings.Repeat(" ", 15)+indent, by))
+		}
+		if verbose {
+			for _, x := range []struct {
+				name  string
+				cases []string
+			}{{"stops in: ", cl.Stops}, {"passes in: ", cl.Passes}} {
+				if len(x.cases) > 0 {
+					b.WriteString(s.indented(strings.Repeat(" ", 15)+indent+x.name, strings.Join(x.cases, "; "), faint))
+				}
 			}
 		}
 	}
+	var counts []string
+	for _, st := range coverage.States {
+		if n := c.Count(st); n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, st))
+		}
+	}
+	b.WriteString(s.hanging("\n", fmt.Sprintf("clauses: %.0f percent of %d settled: %s", c.Percent(), c.Total, strings.Join(counts, ", ")), 9))
 }
 
-func (c *coverage) pretty(b *strings.Builder, s style, verbose bool) {
+func prettyCoverage(b *strings.Builder, s style, c *coverage.Report, verbose bool) {
 	if verbose {
 		fmt.Fprintf(b, "\n%-40s %7s %7s\n", "rule", "stops", "passes")
 		for _, r := range c.Rules {
-			fmt.Fprintf(b, "%s %7d %7d  %s\n", pad(shorten(r.Rule, 40), 40), r.Stops, r.Passes, s.paint(r.lacks(), magenta))
+			fmt.Fprintf(b, "%s %7d %7d  %s\n", pad(shorten(r.Rule, 40), 40), r.Stops, r.Passes, s.paint(r.Lacks(), magenta))
 		}
 		b.WriteByte('\n')
 	} else {
 		for _, r := range c.Rules {
-			if l := r.lacks(); l != "" {
+			if l := r.Lacks(); l != "" {
 				fmt.Fprintf(b, "%s  %s in any case\n", s.paint(printable(r.Rule), bold), s.paint(l, magenta))
 			}
 		}
 	}
 	fmt.Fprintf(b, "rules    %d of %d tested in both directions\n", c.Tested, len(c.Rules))
-	fmt.Fprintf(b, "clauses  %d in the document, %d implemented by rules, %d of these tested\n", c.Clauses, c.Cited, c.Shown)
-}
-
-func (c *coverage) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%d of %d rules tested in both directions; %d clauses, %d implemented by rules, %d of these tested.\n", c.Tested, len(c.Rules), c.Clauses, c.Cited, c.Shown)
+	fmt.Fprintf(b, "clauses  %d in the document, %d implemented by rules, %d of these tested\n", c.Total, c.Cited, c.Shown)
 }

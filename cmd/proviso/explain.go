@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit/coverage"
 	"github.com/proviso-dev/proviso/docs"
 )
 
@@ -38,13 +39,13 @@ func (c *explainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var all []clauseLine
+	var all []coverage.Clause
 	for i := range o.packs {
 		all = append(all, o.clauses(i)...)
 	}
 	if c.Code != "" {
 		var ids []string
-		var one []clauseLine
+		var one []coverage.Clause
 		for _, cl := range all {
 			ids = append(ids, cl.ID)
 			if cl.ID == c.Code {
@@ -70,6 +71,8 @@ func (c *explainCmd) Run(a *app) error {
 			b.WriteString(a.style.indented(indent, "implemented with "+cl.By))
 		case len(cl.Rules) > 0:
 			b.WriteString(a.style.indented(indent+"rules: ", strings.Join(cl.Rules, ", ")))
+		case cl.Reason != "":
+			b.WriteString(a.style.indented(indent+"unenforceable: ", cl.Reason))
 		default:
 			uncited++
 			b.WriteString(a.style.indented(indent, "no rule implements it", magenta))
@@ -94,56 +97,11 @@ func orElse(text, other string) string {
 	return text
 }
 
-// clauseLine is a clause with what implements it. By names the clause around or below it that the rules cite where none cites the clause itself: a list is often implemented as a whole.
-type clauseLine struct {
-	proviso.Clause
-	Depth     int      `json:"depth"`
-	Rules     []string `json:"rules,omitempty"`
-	By        string   `json:"by,omitempty"`
-	Questions []string `json:"questions,omitempty"`
-
-	parent string
-}
-
-// clauses lists the clauses of one pack's document in the order of the text.
-func (o *opened) clauses(pack int) []clauseLine {
-	p := o.packs[pack]
-	if p.Document == nil {
-		return nil
-	}
-	rules, questions := map[string][]string{}, map[string][]string{}
-	for _, r := range o.policy.Rules() {
-		for _, cl := range r.Clauses {
-			rules[cl.ID] = append(rules[cl.ID], r.ID)
-		}
-	}
-	for _, q := range p.Questions {
-		for _, cl := range q.Clause {
-			questions[cl.S] = append(questions[cl.S], q.ID.S)
-		}
-	}
-	out := make([]clauseLine, len(p.Document.Clauses))
-	at := map[string]int{}
-	for i, cl := range p.Document.Clauses {
-		cite := cl.Cite()
-		cite.Span.File = shown(o.roots[pack], cite.Span.File)
-		out[i] = clauseLine{Clause: cite, Depth: cl.Depth, Rules: rules[cl.ID], Questions: questions[cl.ID], parent: cl.Parent}
-		at[cl.ID] = i
-	}
-	inherit := func(to, from *clauseLine) {
-		if len(to.Rules) == 0 && len(from.Rules) > 0 {
-			to.Rules, to.By = from.Rules, orElse(from.By, from.ID)
-		}
-	}
-	for i := range out { // a parent comes before its children
-		if j, ok := at[out[i].parent]; ok {
-			inherit(&out[i], &out[j])
-		}
-	}
-	for i := len(out) - 1; i >= 0; i-- {
-		if j, ok := at[out[i].parent]; ok {
-			inherit(&out[j], &out[i])
-		}
+// clauses lists the clauses of one pack's document in the order of the text, with the file named as the person would.
+func (o *opened) clauses(pack int) []coverage.Clause {
+	out := coverage.Clauses(o.policy, o.packs[pack])
+	for i := range out {
+		out[i].Span.File = shown(o.roots[pack], out[i].Span.File)
 	}
 	return out
 }

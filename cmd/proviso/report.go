@@ -8,19 +8,21 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit/coverage"
 )
 
 // report is what a checking command found. Every output format is a function of it.
 type report struct {
-	Command  string     `json:"command"`
-	Packs    []string   `json:"packs,omitempty"`
-	Policy   string     `json:"policy,omitempty"` // the digest
-	Findings []finding  `json:"findings"`
-	Cases    []caseLine `json:"cases,omitempty"`
-	Coverage *coverage  `json:"coverage,omitempty"`
-	Tally    tally      `json:"summary"`
+	Command  string           `json:"command"`
+	Packs    []string         `json:"packs,omitempty"`
+	Policy   string           `json:"policy,omitempty"` // the digest
+	Findings []finding        `json:"findings"`
+	Cases    []caseLine       `json:"cases,omitempty"`
+	Coverage *coverage.Report `json:"coverage,omitempty"`
+	Tally    tally            `json:"summary"`
 
 	verbose    bool
+	clauses    bool // the coverage is listed by clause
 	statistics bool
 	source     *sources
 }
@@ -170,8 +172,12 @@ func prettyReport(w io.Writer, s style, r *report) error {
 			fmt.Fprintf(&b, "%s   %s\n", s.paint("ok", green), shorten(c.Name, s.limit()-5))
 		}
 	}
-	if r.Coverage != nil {
-		r.Coverage.pretty(&b, s, r.verbose)
+	switch {
+	case r.Coverage == nil:
+	case r.clauses:
+		prettyClauses(&b, s, r.Coverage, r.verbose)
+	default:
+		prettyCoverage(&b, s, r.Coverage, r.verbose)
 	}
 	if r.statistics {
 		prettyStatistics(&b, r)

@@ -245,7 +245,7 @@ func markdownReport(w io.Writer, _ style, r *report) error {
 		}
 	}
 	if r.Coverage != nil {
-		r.Coverage.markdown(&b)
+		r.Coverage.Markdown(&b, r.clauses)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -14,13 +14,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/audit/coverage"
 	"github.com/proviso-dev/proviso/internal/testkit"
 )
 
 // nasty is a report with texts that mean something to one of the formats.
 func nasty() *report {
-	r := &report{Command: "check", Packs: []string{"shop"}, Policy: "digest", Coverage: &coverage{
-		Rules: []ruleCoverage{{Rule: "window", Stops: 1, Passes: 2}, {Rule: "ceiling", Passes: 1}}, Tested: 1, Clauses: 3, Cited: 2, Shown: 1, Untested: []string{"ceiling"}}}
+	r := &report{Command: "check", Packs: []string{"shop"}, Policy: "digest", Coverage: &coverage.Report{
+		Rules: []coverage.Rule{{Rule: "window", Stops: 1, Passes: 2}, {Rule: "ceiling", Passes: 1}}, Tested: 1, Total: 3, Cited: 2, Shown: 1, Untested: []string{"ceiling"}}}
 	r.add("lint", proviso.Diagnostics{
 		{Pos: proviso.Pos{File: "a,b:c.yaml", Line: 3, Col: 5}, Code: "PV041", Severity: proviso.Warning, Msg: "100% <of> \"it\" | is `never` read\nsecond line\x1b[31m", Hint: "read it, & delete it"},
 		{Code: "PV039", Severity: proviso.Note, Msg: "a note without a place ]]>"},

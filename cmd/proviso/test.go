@@ -37,9 +37,9 @@ func (c *testCmd) Run(a *app) error {
 	if err := r.test(o, c.Filter); err != nil {
 		return err
 	}
-	if cov := r.Coverage; cov != nil && cov.percent() < c.Threshold {
+	if cov := r.Coverage; cov != nil && cov.RulePercent() < c.Threshold {
 		r.add("test", proviso.Diagnostics{{Code: codeThreshold, Severity: proviso.Warning,
-			Msg: fmt.Sprintf("%.0f percent of the rules are tested in both directions, less than %g", cov.percent(), c.Threshold), Hint: "add cases for the rules that are named"}})
+			Msg: fmt.Sprintf("%.0f percent of the rules are tested in both directions, less than %g", cov.RulePercent(), c.Threshold), Hint: "add cases for the rules that are named"}})
 	}
 	return a.finish(r)
 }

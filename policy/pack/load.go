@@ -221,7 +221,7 @@ func (l *loader) document(named Text) {
 	if !ok {
 		return
 	}
-	doc, ds := document.Parse(full, b)
+	doc, ds := document.Read(full, b)
 	l.pack.Document, l.pack.DocFile = doc, full
 	l.ds = append(l.ds, ds...)
 }
@@ -242,6 +242,7 @@ func (l *loader) rules(f fileRef) {
 	p.Rules = append(p.Rules, file.Rules...)
 	p.Scopes = append(p.Scopes, file.Scopes...)
 	p.Overrides = append(p.Overrides, file.Overrides...)
+	p.Unenforceable = append(p.Unenforceable, file.Unenforceable...)
 }
 
 func (l *loader) table(f fileRef) {

@@ -307,6 +307,15 @@ var overrideObject = &object[Override]{
 	},
 }
 
+var unenforceableObject = &object[Unenforceable]{
+	name: "unenforceable", doc: "Clauses that no rule and no question can enforce.",
+	place: func(u *Unenforceable, p proviso.Pos) { u.Pos = p },
+	props: []prop[Unenforceable]{
+		req("clause", textsShape, func(u *Unenforceable) *[]Text { return &u.Clause }, "The clauses."),
+		req("reason", textShape, func(u *Unenforceable) *Text { return &u.Reason }, "Why nothing can enforce them, for whoever reads the coverage."),
+	},
+}
+
 // rulesFile is one file of rules.
 type rulesFile struct {
 	Lets      []Let
@@ -318,6 +327,8 @@ type rulesFile struct {
 	Rules     []Rule
 	Scopes    []Scope
 	Overrides []Override
+
+	Unenforceable []Unenforceable
 }
 
 var rulesObject = &object[rulesFile]{
@@ -331,6 +342,7 @@ var rulesObject = &object[rulesFile]{
 		opt("rules", section(ruleObject.form()), func(f *rulesFile) *[]Rule { return &f.Rules }, "What must hold."),
 		opt("scopes", entries(idShape, scopeObject.form(), func(n Text, s Scope) Scope { return nameScope(n, s) }), func(f *rulesFile) *[]Scope { return &f.Scopes }, "A stack of frames with rules and grants of their own."),
 		opt("overrides", section(overrideObject.form()), func(f *rulesFile) *[]Override { return &f.Overrides }, "Denials of lower ranks that are lifted."),
+		opt("unenforceable", section(unenforceableObject.form()), func(f *rulesFile) *[]Unenforceable { return &f.Unenforceable }, "Clauses that nothing can enforce, and why."),
 	},
 }
 

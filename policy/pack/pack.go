@@ -36,10 +36,12 @@ type Pack struct {
 	Rules     []Rule
 	Scopes    []Scope
 	Overrides []Override
-	Attach    []Attachment
-	Tables    []Table
-	Tests     []Case
-	Files     []string // every file read, for messages and watches
+	// Unenforceable are clauses of which the pack says why no rule and no question can enforce them. They decide nothing and are not part of the digest.
+	Unenforceable []Unenforceable
+	Attach        []Attachment
+	Tables        []Table
+	Tests         []Case
+	Files         []string // every file read, for messages and watches
 
 	FS fs.FS // where it was read from
 }
@@ -239,6 +241,13 @@ type Matcher struct {
 	Kind string
 	Name string
 	Pos  proviso.Pos
+}
+
+// Unenforceable says why clauses are left to people.
+type Unenforceable struct {
+	Clause []Text
+	Reason Text
+	Pos    proviso.Pos
 }
 
 // Override lifts one deny of a pack of lower rank.
