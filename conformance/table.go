@@ -96,6 +96,10 @@ var Sections = []eval.Section{
 	{Name: "cel", Title: "CEL", Doc: "The simple tests of the language of conditions.", Figures: []eval.Wanted{
 		{Name: "cel.simple", Want: eval.AtLeast(0.99), Share: true, Meaning: "an expression, as a condition of a pack, has the value, the error or the type that the test wants, by our own closures and connectives and by CEL's evaluator"},
 	}},
+	{Name: "cedar", Title: "Cedar", Doc: "The hand-written integration tests of Cedar, through its importer.", Figures: []eval.Wanted{
+		{Name: "cedar.decisions_equal", Want: eval.Exactly(1), Share: true, Meaning: "requests that the imported policies decide as Cedar does"},
+		{Name: "cedar.reasons_equal", Want: eval.Exactly(1), Share: true, Meaning: "requests whose decision the same policies determine as in Cedar"},
+	}},
 	{Name: "acs", Title: "ACS", Doc: "Cases of the agent control specification, through a manifest importer.", Figures: []eval.Wanted{
 		{Name: "acs.cases", Want: eval.Exactly(1), Share: true, Meaning: "cases that the pack made of the manifest decides as the case says, and manifests that are accepted or refused"},
 		{Name: "acs.wrongful_denials", Want: eval.Exactly(0), Share: true, Meaning: "what a case lets through and the pack stops"},

@@ -3,6 +3,7 @@ package importer
 // All lists every format, sorted by name. It must not be changed.
 var All = []*Format{
 	ACS,
+	Cedar,
 	ClaudeCode,
 	LiteLLM,
 	Progent,
