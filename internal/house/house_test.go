@@ -26,7 +26,7 @@ journal < journal/sqlite, journal/postgres;
 llm < llm/wire < llm/openai, llm/anthropic < llm/endpoint;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze, draft/sentence < draft;
-guard, judge, llm/openai, llm/anthropic < gateway;   gateway < gateway/otlp, gateway/live;   gateway/otlp, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
+guard, judge, llm/openai, llm/anthropic < gateway;   gateway < gateway/otlp;   gateway, journal < gateway/live;   gateway/otlp, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
 guard, eval/scorer, llm/openai, llm/anthropic, internal/form < audit < audit/coverage;
 llm < world;   guard, world, eval/scorer < rollout;
 rollout, judge, audit < eval < eval/report;
@@ -36,7 +36,7 @@ llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model <
 engine, model < engine/local;   proviso, engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer, policy/lint, audit < lsp;
-everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/agents, cmd/proviso/clauses, cmd/proviso/bridge, cmd/proviso/completion, cmd/proviso/models, cmd/proviso/training < cmd/proviso
+everything < console, conformance;   conformance < conformance/figures;   console < cmd/proviso/agents, cmd/proviso/authoring, cmd/proviso/clauses, cmd/proviso/bridge, cmd/proviso/completion, cmd/proviso/models, cmd/proviso/training < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
