@@ -59,6 +59,8 @@ type commands struct {
 	Coverage coverageCmd `cmd:"" group:"author" help:"Say of each clause what enforces, judges and tests it."`
 	Ask      askCmd      `cmd:"" group:"author" help:"Answer a question about the policy with its clauses, or not at all."`
 	Schema   schemaCmd   `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
+	Draft    draftCmd    `cmd:"" group:"author" help:"Propose rules for clauses, as a draft that only narrows."`
+	Mutate   mutateCmd   `cmd:"" group:"author" help:"Spoil the rules and see whether the pack's cases notice."`
 	Decide   decideCmd   `cmd:"" group:"decide" help:"Decide one call or event."`
 	Which    whichCmd    `cmd:"" group:"decide" help:"Say which policy holds for a request, and where each rule comes from."`
 	Why      whyCmd      `cmd:"" group:"decide" help:"Explain a decision rule by rule."`

@@ -31,6 +31,8 @@ func (p *parser) clause(ts []token, from Rule, n int) {
 		}
 	}
 	subject := ts[:at]
+	p.which(subject)
+	p.which(p.nominal(ts[min(g.end, len(ts)):]))
 	if at > 0 {
 		p.subjects = p.people(subject)
 		p.deny = false
@@ -50,6 +52,26 @@ func (p *parser) clause(ts []token, from Rule, n int) {
 		rest = ts[min(g.end, len(ts)):]
 	}
 	p.predicate(subject, rest, g, n)
+}
+
+// nominal is what stands behind a verb up to the first condition.
+func (p *parser) nominal(ts []token) []token {
+	for i, t := range ts {
+		if subordinators.in(t) && !t.is("where") || t.kind == mark {
+			return ts[:i]
+		}
+	}
+	return ts
+}
+
+// which notes the relative clause of a noun phrase.
+func (p *parser) which(ts []token) {
+	for i, t := range ts {
+		if relatives.in(t) && i > 0 && i+1 < len(ts) && ts[i-1].kind == word && !prepositions.in(ts[i-1]) {
+			p.out.Which = append(p.out.Which, join(ts[i+1:]))
+			return
+		}
+	}
 }
 
 // imperative reads a sentence that begins with its verb: "Never share …", "Do not offer …".

@@ -461,3 +461,24 @@ func (c *combiner) listCue(intro int) (cue Cue, negated bool) {
 	}
 	return CueClauses, negated
 }
+
+// Split cuts a text into its sentences.
+func Split(text string) []string {
+	var out []string
+	for _, s := range sentences(text) {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ListOp is how the items of a list combine that stands under a heading.
+func ListOp(heading string, items []string) tree.Op {
+	c := combiner{parts: []part{{text: heading, intro: -1}}}
+	for _, s := range items {
+		c.parts = append(c.parts, part{text: strings.TrimSpace(s), bullet: true})
+	}
+	cue, _ := c.listCue(0)
+	return Usual[cue]
+}

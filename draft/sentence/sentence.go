@@ -96,8 +96,9 @@ type Reading struct {
 	Rules      []Rule
 	Conditions []Condition
 	Limits     []Limit
-	Confirm    bool   // somebody's agreement is wanted first
-	OnlyWho    bool   // "only the registrar may": nobody else
-	Each       string // what the sentence is said of, one by one
+	Confirm    bool     // somebody's agreement is wanted first
+	OnlyWho    bool     // "only the registrar may": nobody else
+	Each       string   // what the sentence is said of, one by one
+	Which      []string // relative clauses that narrow what the sentence is about: "that is flown"
 	Unread     []string
 }
