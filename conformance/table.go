@@ -108,6 +108,16 @@ var Sections = []eval.Section{
 	{Name: "xstest", Title: "XSTest", Doc: "Harmless messages that only sound harmful.", Figures: []eval.Wanted{
 		{Name: "xstest.safe_denied", Want: eval.Exactly(0), Meaning: "harmless messages that a pack that is shipped, or that `proviso init` writes, stops at any point"},
 	}},
+	{Name: "obliqa", Title: "ObliQA", Doc: "Questions on financial regulation and the clauses of the rule books that answer them.", Figures: []eval.Wanted{
+		{Name: "obliqa.recall10", Want: eval.AtLeast(0.79), Share: true, Meaning: "of the clauses that answer a question, those among the first ten that `retrieve` finds in all rule books; BM25 with pairs of words alone gives 0.782"},
+		{Name: "obliqa.map10", Want: eval.AtLeast(0.65), Meaning: "mean average precision of the first ten; BM25 with pairs of words alone gives 0.644"},
+		{Name: "obliqa.answered", Want: eval.AtLeast(0.78), Share: true, Meaning: "questions that are answered when they are put to the rule book that answers them; the other half of the questions set the threshold"},
+		{Name: "obliqa.not_answered_elsewhere", Want: eval.AtLeast(0.78), Share: true, Meaning: "the same questions, not answered when they are put to another rule book"},
+	}},
+	{Name: "opp115", Title: "OPP-115", Doc: "Segments of privacy policies in ten categories.", Figures: []eval.Wanted{
+		{Name: "opp115.micro_f1", Want: eval.AtLeast(0.78), Meaning: "F1 over all pairs of a segment and a category, by five folds, learnt in the process (`retrieve.Learn`); a linear classifier over words alone gives 0.756"},
+		{Name: "opp115.macro_f1", Meaning: "the mean of the categories' F1"},
+	}},
 	{Name: "speed", Title: "Speed", Doc: "What decisions cost, beside other engines in the same run; the workloads are those of docs/performance.md.", Figures: []eval.Wanted{
 		{Name: "decide.opa_over_proviso", Want: eval.AtLeast(20), Rare: true, Meaning: "the time of OPA with a prepared query over ours: 1,000 rules over 200 tools"},
 		{Name: "decide.proviso_over_cedar", Want: eval.AtMost(1.3), Rare: true, Meaning: "our time over that of cedar-go indexed by tool"},

@@ -66,8 +66,11 @@ func (s Stale) String() string {
 	return msg
 }
 
-// CodeStale is the code of a rule whose clause changed.
-const CodeStale = "PV914"
+// The codes of what a coverage may find.
+const (
+	CodeStale = "PV914" // a rule whose clause changed
+	CodeUse   = "PV915" // a group of uses without a clause
+)
 
 // Diagnostic is the finding at the new words in the file that the document is called.
 func (s Stale) Diagnostic(file string) proviso.Diagnostic {

@@ -17,6 +17,8 @@ type coverageCmd struct {
 	Packs   []string `arg:"" optional:"" name:"pack" help:"Folders of packs; default: this folder. Several are joined." default:"."`
 	Min     float64  `help:"Fail where fewer percent of the clauses are settled." placeholder:"PERCENT"`
 	Since   string   `help:"An older version of the document: also list the rules that implement clauses which it said otherwise." placeholder:"FILE"`
+	Uses    bool     `help:"Also list the groups of uses, as acceptable-use policies restrict them, about which the document has no clause."`
+	Against string   `help:"With --uses: list only those about which this other document has a clause." placeholder:"FILE"`
 	Verbose bool     `short:"v" help:"Also list the cases that show each clause."`
 }
 
@@ -45,6 +47,11 @@ func (c *coverageCmd) Run(a *app) error {
 	}
 	if c.Since != "" {
 		if err := r.stale(o, c.Since); err != nil {
+			return err
+		}
+	}
+	if c.Uses {
+		if err := r.uses(a, o, c.Against); err != nil {
 			return err
 		}
 	}
@@ -87,6 +94,28 @@ func (r *report) stale(o *opened, name string) error {
 		}
 	}
 	r.add("coverage", ds)
+	return nil
+}
+
+// uses notes the groups of uses about which the documents have no clause.
+func (r *report) uses(a *app, o *opened, against string) error {
+	var other *document.Document
+	if against != "" {
+		d, _, err := a.document(against)
+		if err != nil {
+			return err
+		}
+		other = d
+	}
+	for i, p := range o.packs {
+		if p.Document == nil {
+			continue
+		}
+		for _, k := range p.Document.Missing(document.AcceptableUse, other) {
+			r.add("coverage", proviso.Diagnostics{{Code: coverage.CodeUse, Severity: proviso.Note, Pos: proviso.Pos{File: shown(o.roots[i], p.DocFile)},
+				Msg: fmt.Sprintf("no clause about %s: %s", k.Name, k.Means), Hint: "add one, where the agent could be used for it"}})
+		}
+	}
 	return nil
 }
 
