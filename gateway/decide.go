@@ -226,7 +226,7 @@ func effectOf(e guard.Effect) map[string]any {
 		}
 		out["edited"] = len(r.Decision.Edits) > 0
 	} else {
-		out["explanation"] = explain(r)
+		out["explanation"] = guard.Explain(r)
 	}
 	var faults, notices []any
 	for _, f := range r.Decision.Errors {

@@ -133,13 +133,13 @@ func (r *Rules) Which(s Subject) (*Effective, error) {
 	}
 	t := traitsOf(p)
 	for _, n := range p.Tools() {
-		out.Tools = append(out.Tools, EffectiveTool{n, standings[t.standing(n, s.Agents)], t.tools[n].stateful})
+		out.Tools = append(out.Tools, EffectiveTool{n, standings[p.Standing(n, s.Agents)], t.tools[n].stateful})
 	}
 	sort.SliceStable(out.Rules, func(i, j int) bool { return out.Rules[i].Pack < out.Rules[j].Pack })
 	return out, nil
 }
 
-var standings = [...]string{never: "never", depends: "depends", always: "always"}
+var standings = [...]string{policy.Never: "never", policy.Depends: "depends", policy.Always: "always"}
 
 // origin tells by what an attachment names its subjects.
 func (a *Attachment) origin() string {

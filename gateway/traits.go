@@ -8,40 +8,30 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
-	"github.com/proviso-dev/proviso/tree"
-)
-
-// standing is what a policy says about a tool whatever its arguments and the past are.
-type standing uint8
-
-const (
-	never   standing = iota // every call is denied; the zero value, and that of unknown tools
-	depends                 // it depends
-	always                  // every call that fits the tool's schema is allowed, as it is
 )
 
 // traits is what a door has to know of a policy beside its decisions: computed once, from the trees that decide.
 type traits struct {
+	policy   *policy.Policy
 	tools    map[string]toolTraits
 	rules    map[proviso.Point]bool // points that a rule or a default speaks about
 	enforced map[proviso.Point]bool // points at which something may be stopped or changed
 }
 
 type toolTraits struct {
-	anatomy  policy.Anatomy
 	stateful bool // a condition asks for facts, the past, agreement or origins
 	read     bool
 }
 
 func traitsOf(p *policy.Policy) *traits {
-	t := &traits{tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}}
+	t := &traits{policy: p, tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}}
 	for _, name := range p.Tools() {
 		a, ok := p.Anatomy(name)
 		if !ok {
 			// unreachable: the name is the policy's own.
 			continue
 		}
-		t.tools[name] = toolTraits{a, asksThePast(&a), p.IsRead(name)}
+		t.tools[name] = toolTraits{asksThePast(&a), p.IsRead(name)}
 	}
 	for _, r := range p.Rules() {
 		for _, at := range r.Points {
@@ -59,79 +49,17 @@ func traitsOf(p *policy.Policy) *traits {
 	return t
 }
 
+// never and always are the standings of tools that decide what a model is offered.
+const never, always = policy.Never, policy.Always
+
+// standing says how the calls of a tool by these agents are decided, whatever they say.
+func (t *traits) standing(tool string, agents []string) policy.Standing {
+	return t.policy.Standing(tool, agents)
+}
+
 // holdsText reports whether streamed text waits until it was decided as a whole.
 func (t *traits) holdsText() bool {
 	return t.enforced[proviso.Output] || t.enforced[proviso.ModelResponsePoint]
-}
-
-// standing says how the calls of a tool by these agents are decided, whatever they say. A lifted rule and one bound to a scope leave it open.
-func (t *traits) standing(tool string, agents []string) standing {
-	tt, ok := t.tools[tool]
-	if !ok {
-		return never
-	}
-	if len(agents) == 0 {
-		agents = []string{""}
-	}
-	open := func(int) tree.Set { return tree.Open }
-	granted := tree.IsTrue
-	if len(tt.anatomy.Grants) == 0 {
-		return never
-	}
-	for _, agent := range agents {
-		for _, rank := range tt.anatomy.Grants {
-			any := tree.IsFalse
-			for _, g := range rank {
-				switch {
-				case !globbed(g.Agents, agent):
-				case g.Scope != "":
-					any = any.Or(tree.Open)
-				default:
-					any = any.Or(tree.Eval(g.Root, tree.Open, open))
-				}
-			}
-			granted = granted.And(any)
-		}
-	}
-	if granted == tree.IsFalse {
-		return never
-	}
-	out := depends
-	if granted == tree.IsTrue {
-		out = always
-	}
-	for _, r := range tt.anatomy.Rules {
-		if r.Mode != pack.Enforce || !concerns(r.Agents, agents) {
-			continue
-		}
-		fires := tree.Eval(r.Root, tree.Open, open)
-		if fires == tree.IsFalse {
-			continue
-		}
-		out = min(out, depends)
-		if fires == tree.IsTrue && r.Effect.Outcome == proviso.Deny && !r.Lifted && len(r.Scopes) == 0 {
-			return never
-		}
-	}
-	return out
-}
-
-func globbed(globs []string, agent string) bool {
-	for _, g := range globs {
-		if pack.Match(g, agent) {
-			return true
-		}
-	}
-	return len(globs) == 0
-}
-
-func concerns(globs, agents []string) bool {
-	for _, a := range agents {
-		if globbed(globs, a) {
-			return true
-		}
-	}
-	return false
 }
 
 // asksThePast reports whether the decision on a tool's calls may be another one in another session: a condition reads a fact, a count, an agreement, an origin, how long the session lasts, or what a judge says about it.

@@ -90,29 +90,40 @@ func NoticesFor(reader string, d *proviso.Decision) []string {
 	return out
 }
 
+// ID names a decision: the session and the number of its record, by which the journal has it. It is empty for a decision that is in no session.
+func ID(r *proviso.Record) string {
+	if r.Event.Session == "" || r.Event.Seq == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s#%d", r.Event.Session, r.Event.Seq)
+}
+
 // Detail is a decision for programs: outcome, point, policy and the id of the decision; the rules with their clauses, class and hint; and, instead of these, what is missing and which tools supply it.
-// All of it has a JSON form. What only would have been decided, under mode audit, is left out.
+// All of it has a JSON form, of maps with any values and lists of any. What only would have been decided, under mode audit, is left out.
 func Detail(r *proviso.Record) map[string]any {
 	d := &r.Decision
 	out := map[string]any{"outcome": d.Outcome.String(), "point": r.Event.Point.String(), "policy": d.Policy}
-	if r.Event.Session != "" && r.Event.Seq != 0 {
-		out["decision_id"] = fmt.Sprintf("%s#%d", r.Event.Session, r.Event.Seq)
+	if id := ID(r); id != "" {
+		out["decision_id"] = id
 	}
-	var rules, missing []map[string]any
+	if call, ok := r.Event.Body.(*proviso.ToolCall); ok {
+		out["tool"], out["call_id"] = call.Tool, call.ID
+	}
+	var rules, missing []any
 	for _, x := range d.Reasons {
 		if x.Mode != "" || len(d.Missing) > 0 {
 			continue
 		}
-		var clauses []map[string]any
+		var clauses []any
 		for _, c := range x.Clauses {
 			clauses = append(clauses, map[string]any{"id": c.ID, "text": c.Text})
 		}
-		rules = append(rules, map[string]any{"rule": x.Rule, "outcome": x.Outcome.String(), "class": string(x.Class), "clauses": clauses, "message": x.Agent, "hint": x.Hint})
+		rules = append(rules, map[string]any{"rule": x.Rule, "outcome": x.Outcome.String(), "class": string(x.Class), "clauses": clauses, "message": x.Agent, "user_message": x.User, "hint": x.Hint})
 	}
 	for _, m := range d.Missing {
-		var tools []string
+		var tools []any
 		for _, s := range m.Suppliers {
-			tools = append(tools, s.Tool)
+			tools = append(tools, map[string]any{"tool": s.Tool, "open": s.Open})
 		}
 		missing = append(missing, map[string]any{"kind": string(m.Kind), "fact": m.Fact, "question": m.Question, "ask": m.Ask, "suppliers": tools})
 	}
