@@ -221,6 +221,7 @@ func (r *reader) take(d *Draft, base *policy.Policy, c document.Clause, whole, s
 		if wrong != "" {
 			return nil, nil, fmt.Sprintf("rule %d: %s", i+1, wrong)
 		}
+		rule.Compliant = x.Compliant.Tool + " " + string(x.Compliant.Args)
 		rules, questions = append(rules, rule), append(questions, qs...)
 	}
 	return rules, questions, ""

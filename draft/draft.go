@@ -28,7 +28,6 @@ type Rule struct {
 	ID      string
 	Clause  string
 	Tools   []string
-	Lets    [][2]string // name, expression
 	When    *Cond
 	Require *Cond
 	Else    string // "deny" or "escalate"
@@ -36,7 +35,7 @@ type Rule struct {
 	// Words is the rule rendered back as a sentence, and Fault what the verifier finds wrong with it.
 	Words string
 	Fault sentence.Verdict
-	// Violating is a call that the rule stops and the pack lets through, and Compliant one that both let through, in words; they are found by the proof.
+	// Violating is a call that the rule stops and the pack lets through, in words, found by the proof. Compliant is one that it lets through, as a model gave it; drafts without a model have none.
 	Violating, Compliant string
 }
 

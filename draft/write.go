@@ -67,13 +67,6 @@ func (d *Draft) Files() (map[string][]byte, error) {
 
 func (r Rule) yaml() yaml.MapSlice {
 	out := yaml.MapSlice{{Key: "id", Value: r.ID}, {Key: "clause", Value: r.Clause}, {Key: "tools", Value: r.Tools}}
-	if len(r.Lets) > 0 {
-		var lets yaml.MapSlice
-		for _, l := range r.Lets {
-			lets = append(lets, yaml.MapItem{Key: l[0], Value: l[1]})
-		}
-		out = append(out, yaml.MapItem{Key: "let", Value: lets})
-	}
 	if r.When != nil {
 		out = append(out, yaml.MapItem{Key: "when", Value: r.When.yaml()})
 	}

@@ -44,7 +44,7 @@ func (s *Suite) Case(at int, r Result) (src []byte, ok bool) {
 			yaml.MapSlice{{Key: "user", Value: "yes"}})
 	}
 	steps = append(steps, yaml.MapSlice{{Key: "call", Value: w.Tool}, {Key: "args", Value: w.Args}, {Key: "want", Value: wanted(w.Decide(original))}})
-	c := yaml.MapSlice{{Key: "name", Value: fmt.Sprintf("%s is not %s: %s", r.Rule, r.Operator, r.Now)}, {Key: "now", Value: w.Now.Add(-time.Duration(2*len(steps)) * time.Second).Format(time.RFC3339)}}
+	c := yaml.MapSlice{{Key: "name", Value: fmt.Sprintf("%s has no mistake of %s at %d:%d: %s → %s", r.Rule, r.Operator, r.Pos.Line, r.Pos.Col, r.Was, r.Now)}, {Key: "now", Value: w.Now.Add(-time.Duration(2*len(steps)) * time.Second).Format(time.RFC3339)}}
 	if w.Agent != "" {
 		c = append(c, yaml.MapItem{Key: "agent", Value: w.Agent})
 	}

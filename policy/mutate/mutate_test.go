@@ -54,6 +54,12 @@ func TestJudge(t *testing.T) {
 			if w := r.Witness(); w != nil {
 				line += " " + strings.ReplaceAll(w.String(), "\n", "")
 			}
+			if src, ok := s.Case(0, r); ok {
+				line += " (has a case)"
+				if !strings.HasPrefix(string(src), "cases:\n") {
+					t.Errorf("case %q", src)
+				}
+			}
 			lines = append(lines, line)
 		}
 		a.Expect(t, "want", []byte(strings.Join(lines, "\n")+"\n"))

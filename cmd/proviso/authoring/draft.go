@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +39,8 @@ func (c *Draft) Run(e *Env) error {
 		return err
 	}
 	if c.Write != "" {
-		if _, err := os.Lstat(c.Write); err == nil {
-			return diagnose(codeExists, c.Write+" exists already", "give the name of a new folder")
+		if err := absent(c.Write); err != nil {
+			return err
 		}
 	}
 	packs, err := e.Packs(c.Packs)
@@ -150,6 +149,7 @@ type ruleLine struct {
 	Tools []string `json:"tools"`
 	Words string   `json:"words"`
 	Stops string   `json:"stops,omitempty"`
+	Lets  string   `json:"lets_through,omitempty"`
 	Fault string   `json:"fault,omitempty"`
 }
 
@@ -160,7 +160,7 @@ func (c *Draft) report(e *Env, d *draft.Draft, files map[string][]byte) error {
 		count[p.Status]++
 		l := clauseLine{Clause: p.Clause.ID, Text: p.Clause.Text, Status: string(p.Status), Notes: p.Notes}
 		for _, r := range p.Rules {
-			x := ruleLine{ID: r.ID, Tools: r.Tools, Words: r.Words, Stops: r.Violating}
+			x := ruleLine{ID: r.ID, Tools: r.Tools, Words: r.Words, Stops: r.Violating, Lets: r.Compliant}
 			if r.Fault.Fault != sentence.Correct {
 				x.Fault = r.Fault.Fault.String()
 			}
@@ -191,6 +191,11 @@ func (c *Draft) report(e *Env, d *draft.Draft, files map[string][]byte) error {
 				b.WriteString(e.Hang("          stops ", r.Stops, 16))
 			}
 		}
+		for _, r := range l.Rules {
+			if r.Lets != "" {
+				b.WriteString(e.Hang("          lets  ", r.Lets, 16))
+			}
+		}
 		for _, n := range l.Notes {
 			b.WriteString(e.Hang("          - ", n, 12))
 		}
@@ -206,7 +211,6 @@ func (c *Draft) report(e *Env, d *draft.Draft, files map[string][]byte) error {
 			tally = append(tally, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	slices.Sort(tally)
 	fmt.Fprintf(&b, "%s %d rules, proved to narrow; clauses: %s\n", e.Bold("draft:"), len(d.Rules()), strings.Join(tally, ", "))
 	if c.Write != "" && d.Size() > 0 {
 		fmt.Fprintf(&b, "written to %s; look at it, then join it with -p\n", c.Write)

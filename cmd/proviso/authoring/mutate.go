@@ -58,6 +58,11 @@ func (c *Mutate) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
+	if c.Write != "" {
+		if err := absent(c.Write); err != nil {
+			return err
+		}
+	}
 	packs, err := e.Packs(c.Packs)
 	if err != nil {
 		return err
@@ -169,10 +174,18 @@ func (c *Mutate) cases(e *Env, s *mutate.Suite, rs []mutate.Result) (wrote int, 
 	return wrote, create(c.Write, out)
 }
 
-// create writes a new file whole, or not at all.
-func create(name string, b []byte) error {
+// absent refuses a name that something has.
+func absent(name string) error {
 	if _, err := os.Lstat(name); err == nil {
 		return diagnose(codeExists, name+" exists already", "give another name, or move it away")
+	}
+	return nil
+}
+
+// create writes a new file whole, or not at all.
+func create(name string, b []byte) error {
+	if err := absent(name); err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".proviso-*")
 	if err != nil {
