@@ -5,6 +5,9 @@ var All = []*Format{
 	ACS,
 	Cedar,
 	ClaudeCode,
+	Dogwood,
+	Edictum,
 	LiteLLM,
 	Progent,
+	Rego,
 }

@@ -53,7 +53,7 @@ func readCedar(r *Reader, name string) map[string][]byte {
 }
 
 // read imports policies; beyond gives, for some of them by number, a further condition that Cedar does not have.
-func (c *cedarReader) read(list cedar.PolicyList, beyond map[int]func(s side) any) map[string][]byte {
+func (c *cedarReader) read(list cedar.PolicyList, beyond map[int]func(s side, tools []string) any) map[string][]byte {
 	if !c.beside() || !c.entities() {
 		return nil
 	}
@@ -189,7 +189,7 @@ func cedarUIDs(scope any) []types.EntityUID {
 }
 
 // policy imports one policy.
-func (c *cedarReader) policy(n int, p *ast.Policy, source string, beyond func(s side) any) {
+func (c *cedarReader) policy(n int, p *ast.Policy, source string, beyond func(s side, tools []string) any) {
 	c.at = fmt.Sprintf("policy%d", n)
 	for _, a := range p.Annotations {
 		if a.Key == "id" {
@@ -226,7 +226,7 @@ func (c *cedarReader) policy(n int, p *ast.Policy, source string, beyond func(s 
 		}
 	}
 	if beyond != nil {
-		parts = append(parts, beyond(s))
+		parts = append(parts, beyond(s, tools))
 	}
 	id := c.id(c.at)
 	when := all(parts...)

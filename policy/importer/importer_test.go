@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"golang.org/x/tools/txtar"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit"
@@ -169,6 +172,36 @@ default b := {"decision": "deny", "reason": "x"}`)
 		case got.Files != nil:
 			if ds := load(got.Files); ds.Worst(proviso.Error) {
 				t.Errorf("%q becomes no pack: %v\n%s", manifest, ds, got.Files["rules.yaml"])
+			}
+		}
+	})
+}
+
+// FuzzFormats: whatever a file holds, importing it ends, and ends in a pack that compiles or in an error.
+func FuzzFormats(f *testing.F) {
+	for i, format := range All {
+		names, err := filepath.Glob("testdata/" + format.Name + "-*.txtar")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, name := range names {
+			a, err := txtar.ParseFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(i, a.Files[0].Data, false)
+		}
+	}
+	tools := []byte(`[{"name": "a"}, {"name": "b_c"}]`)
+	f.Fuzz(func(t *testing.T, n int, src []byte, holes bool) {
+		format := All[uint(n)%uint(len(All))]
+		got := format.Import(fstest.MapFS{"policy": {Data: src}, "tools.json": {Data: tools}}, "policy", Options{Holes: holes})
+		switch {
+		case got.Files == nil && !got.Found.Worst(proviso.Error):
+			t.Errorf("%s: no pack and no error", format.Name)
+		case got.Files != nil:
+			if ds := load(got.Files); ds.Worst(proviso.Error) {
+				t.Errorf("%s: %q becomes no pack: %v\n%s", format.Name, src, ds, got.Files["rules.yaml"])
 			}
 		}
 	})

@@ -23,7 +23,8 @@ type sheet struct {
 	defaults  map[string]any
 	session   map[string]any
 	reads     []string
-	tools     map[string]bool // those that exist; their arguments are not typed, because the formats do not type them
+	tools     map[string]bool           // those that exist; their arguments are not typed, because the formats do not type them
+	args      map[string]map[string]any // by tool, the schemas of arguments that a history speaks of, which has to know them
 	grants    []any
 	rules     []map[string]any
 	clauses   []string
@@ -34,7 +35,7 @@ type sheet struct {
 }
 
 func newSheet(r *Reader, file, about string) *sheet {
-	return &sheet{r: r, file: file, about: about, defaults: map[string]any{"extra_arguments": "allow"}, session: map[string]any{}, tools: map[string]bool{},
+	return &sheet{r: r, file: file, about: about, defaults: map[string]any{"extra_arguments": "allow"}, session: map[string]any{}, tools: map[string]bool{}, args: map[string]map[string]any{},
 		questions: map[string]any{}, facts: map[string]any{}, tables: map[string]any{}, ids: map[string]bool{}}
 }
 
@@ -63,6 +64,16 @@ func (s *sheet) beside() bool {
 
 // names lists the tools, sorted.
 func (s *sheet) names() []string { return slices.Sorted(maps.Keys(s.tools)) }
+
+// declare says that a tool has an argument; a schema that was given before stays.
+func (s *sheet) declare(tool, name string, schema map[string]any) {
+	if s.args[tool] == nil {
+		s.args[tool] = map[string]any{}
+	}
+	if former, has := s.args[tool][name].(map[string]any); !has || len(former) == 0 {
+		s.args[tool][name] = schema
+	}
+}
 
 // matching lists the tools that a predicate holds for, sorted.
 func (s *sheet) matching(f func(string) bool) []string {
@@ -127,7 +138,11 @@ func (s *sheet) files() map[string][]byte {
 	}
 	tools := []any{}
 	for _, n := range s.names() {
-		tools = append(tools, map[string]any{"name": n, "parameters": map[string]any{"type": "object", "properties": map[string]any{}, "additionalProperties": true}})
+		properties := s.args[n]
+		if properties == nil {
+			properties = map[string]any{}
+		}
+		tools = append(tools, map[string]any{"name": n, "parameters": map[string]any{"type": "object", "properties": properties, "additionalProperties": true}})
 	}
 	rules := map[string]any{"grants": s.grants}
 	if s.grants == nil {
