@@ -19,13 +19,13 @@ const (
 	MaxClauses = 100_000  // clauses, and as many headings
 )
 
-// The codes of the diagnostics of Parse.
+// The codes of the diagnostics of Parse and Read.
 const (
 	CodeDuplicateID = "PV021" // an explicit id that another clause or section has
 	CodeExplicitID  = "PV022" // an explicit id that is malformed or stands alone
 	CodeSource      = "PV023" // a text that is not UTF-8 or too large
-	CodeNoText      = "PV024"
-	CodeBroken      = "PV025"
+	CodeNoText      = "PV024" // a file in which there is no text, such as a scan
+	CodeBroken      = "PV025" // a packed file that is damaged, encrypted or names others
 )
 
 // Format is how a document was written down.

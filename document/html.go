@@ -13,7 +13,7 @@ import (
 // The elements that matter to the outline. Those that are in no set are read through.
 var (
 	unseen = map[atom.Atom]bool{
-		atom.Script: true, atom.Style: true, atom.Template: true, atom.Noscript: true, atom.Title: true, atom.Svg: true, atom.Math: true, atom.Nav: true, atom.Form: true, atom.Button: true,
+		atom.Script: true, atom.Style: true, atom.Template: true, atom.Noscript: true, atom.Title: true, atom.Svg: true, atom.Math: true, atom.Nav: true, atom.Button: true,
 		atom.Select: true, atom.Textarea: true, atom.Iframe: true, atom.Object: true, atom.Audio: true, atom.Video: true, atom.Canvas: true, atom.Pre: true, atom.Dialog: true,
 	}
 	voids = map[atom.Atom]bool{
@@ -43,6 +43,9 @@ func (p *reader) html() {
 		case nethtml.ErrorToken:
 			h.flush()
 			h.row()
+			if len(p.items) == 0 && len(bytes.TrimSpace(p.doc.Source)) > 0 {
+				p.report(0, CodeNoText, "the page shows no text", "if a program in it writes the text, save what the browser shows")
+			}
 			return
 		case nethtml.TextToken:
 			if h.skip == 0 {

@@ -11,7 +11,7 @@ import (
 // Read reads a document in the format that FormatOf sees in it: as Parse does for Markdown, and in the same manner for the others.
 //
 // In plain text and in what comes out of a PDF, headings are recognised by their numbers, capitals or underlines and items by their marks, which become labels.
-// In HTML, what a browser would not show is not read, nor are navigation, forms and code. Changes that are tracked in a DOCX file are read as accepted.
+// In HTML, what a browser would not show is not read, nor are navigation, controls and code. Changes that are tracked in a DOCX file are read as accepted.
 // A file in which there is no text, such as a scan, or which cannot be read gives CodeNoText or CodeBroken and a document without clauses.
 func Read(file string, src []byte) (*Document, proviso.Diagnostics) {
 	f := FormatOf(file, src)

@@ -58,8 +58,11 @@ func (d *Document) Uses(categories []Category) map[string][]string {
 	return out
 }
 
-// Missing lists the categories about which a document has no clause. Where another document is given, only those about which that one has a clause.
+// Missing lists the categories about which a document has no clause; of a nil document none. Where another document is given, only those about which that one has a clause.
 func (d *Document) Missing(categories []Category, other *Document) []Category {
+	if d == nil {
+		return nil
+	}
 	own := d.Uses(categories)
 	theirs := other.Uses(categories)
 	return slices.DeleteFunc(slices.Clone(categories), func(k Category) bool {

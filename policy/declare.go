@@ -226,6 +226,9 @@ func (c *compiler) questions() {
 			}
 			c.p.questions[q.ID.S] = &question{id: q.ID.S, ask: q.Ask.S, about: q.About, clauses: c.cite(pk, q.Clause)}
 		}
+		for _, u := range pk.Unenforceable { // they decide nothing, but have to name clauses that are there
+			c.cite(pk, u.Clause)
+		}
 	}
 }
 

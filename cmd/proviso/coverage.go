@@ -56,9 +56,9 @@ func (c *coverageCmd) Run(a *app) error {
 		}
 	}
 	for _, cl := range r.Coverage.Clauses {
-		if c.Min > 0 && cl.State == coverage.Open && r.Coverage.Percent() < c.Min {
+		if missing := gap[cl.State]; missing != "" && r.Coverage.Percent() < c.Min {
 			r.add("coverage", proviso.Diagnostics{{Pos: proviso.Pos{File: cl.Span.File, Line: cl.Span.Line, Col: 1}, Code: codeThreshold, Severity: proviso.Note,
-				Msg: fmt.Sprintf("clause %s is open: no rule, no question and no reason", cl.ID), Hint: "write a rule that cites it, or say under unenforceable why nothing can"}})
+				Msg: fmt.Sprintf("clause %s is %s: %s", cl.ID, cl.State, missing), Hint: "write a rule that cites it and cases for both directions, or say under unenforceable why nothing can"}})
 		}
 	}
 	if got := r.Coverage.Percent(); got < c.Min {
@@ -101,16 +101,12 @@ func (r *report) stale(o *opened, name string) error {
 func (r *report) uses(a *app, o *opened, against string) error {
 	var other *document.Document
 	if against != "" {
-		d, _, err := a.document(against)
-		if err != nil {
+		var err error
+		if other, _, err = a.document(against); err != nil {
 			return err
 		}
-		other = d
 	}
 	for i, p := range o.packs {
-		if p.Document == nil {
-			continue
-		}
 		for _, k := range p.Document.Missing(document.AcceptableUse, other) {
 			r.add("coverage", proviso.Diagnostics{{Code: coverage.CodeUse, Severity: proviso.Note, Pos: proviso.Pos{File: shown(o.roots[i], p.DocFile)},
 				Msg: fmt.Sprintf("no clause about %s: %s", k.Name, k.Means), Hint: "add one, where the agent could be used for it"}})
@@ -137,6 +133,9 @@ func cover(o *opened, results []audit.CaseResult) *coverage.Report {
 
 // stateColours are those of the states on a terminal.
 var stateColours = map[coverage.State]string{coverage.Open: red, coverage.Untested: magenta, coverage.Judged: cyan, coverage.Unenforceable: faint, coverage.Enforced: green}
+
+// gap says what a clause lacks that is not settled.
+var gap = map[coverage.State]string{coverage.Open: "no rule, no question and no reason", coverage.Untested: "no case has seen its rules stop a step and let one pass"}
 
 // prettyClauses lists the clauses with their states.
 func prettyClauses(b *strings.Builder, s style, c *coverage.Report, verbose bool) {

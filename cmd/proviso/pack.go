@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
@@ -137,7 +138,7 @@ func (s *sources) line(file string, n int) string {
 	lines, ok := s.files[file]
 	if !ok {
 		if st, err := os.Stat(file); err == nil && st.Size() <= 4<<20 {
-			if b, err := os.ReadFile(file); err == nil {
+			if b, err := os.ReadFile(file); err == nil && utf8.Valid(b) { // positions in a PDF are about the text in it
 				lines = strings.Split(string(b), "\n")
 			}
 		}

@@ -29,6 +29,9 @@ func uncoveredClause(s *Subject) (out proviso.Diagnostics) {
 		for _, o := range p.Overrides {
 			cite(o.Clause)
 		}
+		for _, u := range p.Unenforceable {
+			cite(u.Clause)
+		}
 	}
 	clauses := s.Pack.Document.Clauses
 	for _, c := range clauses { // a parent comes before its children
@@ -41,7 +44,7 @@ func uncoveredClause(s *Subject) (out proviso.Diagnostics) {
 	}
 	for _, c := range clauses {
 		if !covered[c.ID] {
-			out = append(out, found(proviso.Pos{File: c.Span.File, Line: c.Span.Line, Col: 1}, fmt.Sprintf("clause %s is implemented by no rule and no question: %s", c.ID, shorten(c.Text)), "cite it with clause: ["+c.ID+"], or leave it to people"))
+			out = append(out, found(proviso.Pos{File: c.Span.File, Line: c.Span.Line, Col: 1}, fmt.Sprintf("clause %s is implemented by no rule and no question: %s", c.ID, shorten(c.Text)), "cite it with clause: ["+c.ID+"], or say under unenforceable why nothing can"))
 		}
 	}
 	return out
