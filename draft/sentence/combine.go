@@ -192,7 +192,7 @@ func (c *combiner) joint() Joint {
 	}
 	for _, at := range proseOrder {
 		p := c.prose(at, prose[at])
-		if len(introOrder) == 1 && at == introOrder[0] && out.Op != tree.All && !asksBeside(c.parts[at].text) && !out.Negated {
+		if at >= 0 && len(introOrder) == 1 && at == introOrder[0] && out.Op != tree.All && !asksBeside(c.parts[at].text) && !out.Negated {
 			// What such a heading names beside its list is one more of what it lists.
 			kids[0] = tree.New(out.Op, kids[0], p.Tree)
 			continue
