@@ -2,6 +2,7 @@ package lsp
 
 import (
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -43,8 +44,16 @@ func (s *server) analyse() {
 		}
 		p, found := pack.Load(s.over(root), ".")
 		a.sound = p != nil && !found.Worst(proviso.Error)
-		if p != nil && (a.sound || a.pack == nil) {
+		switch {
+		case a.sound:
 			a.pack = p
+		case a.pack == nil:
+			// Somebody typed before the first look: what the disk has is more than what can be read of a line that is not finished.
+			if saved, _ := pack.Load(os.DirFS(root), "."); saved != nil {
+				a.pack = saved
+			} else {
+				a.pack = p
+			}
 		}
 		if a.sound {
 			pol, ds := policy.Compile(p)
