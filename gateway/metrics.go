@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,59 +185,122 @@ func (c *counts) counters() []struct {
 	}
 }
 
-// metrics writes the text format of Prometheus (version 0.0.4).
-func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+// MetricKind tells how the values of a metric are to be read.
+type MetricKind string
+
+// The kinds of metrics, as Prometheus and OpenTelemetry have them.
+const (
+	Counter   MetricKind = "counter"   // only grows while the server runs
+	Gauge     MetricKind = "gauge"     // goes up and down
+	Histogram MetricKind = "histogram" // durations, counted in buckets
+)
+
+// Metric is one thing that a server counts, with its values.
+type Metric struct {
+	Name   string // as Prometheus has it, without proviso_ in front
+	Help   string // one sentence
+	Unit   string // in the Unified Code for Units of Measure (UCUM): "s", or empty for plain numbers
+	Kind   MetricKind
+	Points []MetricPoint
+}
+
+// MetricPoint is the value of a metric for one set of labels. Bounds, Buckets, Sum and Count are those of a histogram: Buckets has one entry more than Bounds, and a value counts in the first bucket whose bound it does not exceed.
+type MetricPoint struct {
+	Labels  []Label
+	Value   int64
+	Bounds  []float64
+	Buckets []int64
+	Sum     float64
+	Count   int64
+}
+
+// Label is the name and the value of a label.
+type Label struct{ Name, Value string }
+
+// Metrics lists everything that the server counts, as it stands. No name and no label holds anything that a client or a model wrote.
+func (s *Server) Metrics() []Metric {
 	guards := s.guardCounts()
-	var b bytes.Buffer
-	one := func(name, help, kind string) {
-		fmt.Fprintf(&b, "# HELP proviso_%s %s\n# TYPE proviso_%s %s\n", name, help, name, kind)
+	var out []Metric
+	one := func(name, help string, kind MetricKind, v int64, labels ...Label) {
+		out = append(out, Metric{Name: name, Help: help, Kind: kind, Points: []MetricPoint{{Labels: labels, Value: v}}})
 	}
 	for _, f := range guardFields {
-		one("guard_"+f.name+"_total", f.help, "counter")
-		fmt.Fprintf(&b, "proviso_guard_%s_total %d\n", f.name, *f.of(&guards))
+		one("guard_"+f.name+"_total", f.help, Counter, *f.of(&guards))
 	}
 	for _, c := range s.counts.counters() {
-		one(c.name, c.help, "counter")
-		fmt.Fprintf(&b, "proviso_%s %d\n", c.name, c.v)
+		one(c.name, c.help, Counter, c.v)
 	}
-	one("requests_in_flight", "Requests being served.", "gauge")
-	fmt.Fprintf(&b, "proviso_requests_in_flight %d\n", s.counts.inFlight.Load())
+	one("requests_in_flight", "Requests being served.", Gauge, s.counts.inFlight.Load())
 	g := s.gen.Load()
-	one("policy_info", "The active policy.", "gauge")
-	fmt.Fprintf(&b, "proviso_policy_info{digest=%q,generation=\"%d\"} 1\n", g.base.policy.Digest(), g.number)
+	one("policy_info", "The active policy.", Gauge, 1, Label{"digest", g.base.policy.Digest()}, Label{"generation", strconv.Itoa(g.number)})
 	c := &s.counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one("requests_total", "Requests by wire and what came of them.", "counter")
+	m := Metric{Name: "requests_total", Help: "Requests by wire and what came of them.", Kind: Counter}
 	for _, k := range slices.SortedFunc(maps.Keys(c.requests), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		fmt.Fprintf(&b, "proviso_requests_total{wire=%q,outcome=%q} %d\n", k[0], k[1], c.requests[k])
+		m.Points = append(m.Points, MetricPoint{Labels: []Label{{"wire", k[0]}, {"outcome", k[1]}}, Value: c.requests[k]})
 	}
-	one("decisions_total", "Decisions by wire, point and outcome.", "counter")
+	out = append(out, m)
+	m = Metric{Name: "decisions_total", Help: "Decisions by wire, point and outcome.", Kind: Counter}
 	for _, k := range slices.SortedFunc(maps.Keys(c.decisions), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
-		fmt.Fprintf(&b, "proviso_decisions_total{wire=%q,point=%q,outcome=%q} %d\n", k[0], k[1], k[2], c.decisions[k])
+		m.Points = append(m.Points, MetricPoint{Labels: []Label{{"wire", k[0]}, {"point", k[1]}, {"outcome", k[2]}}, Value: c.decisions[k]})
 	}
+	out = append(out, m)
 	for _, x := range []struct {
 		name, help string
 		m          map[string]*histogram
 	}{{"request_seconds", "How long requests took, the upstream included.", c.seconds}, {"added_seconds", "What this server added to requests.", c.added}} {
-		one(x.name, x.help, "histogram")
+		m := Metric{Name: x.name, Help: x.help, Unit: "s", Kind: Histogram}
 		for _, k := range slices.Sorted(maps.Keys(x.m)) {
-			x.m[k].write(&b, "proviso_"+x.name, k)
+			h := x.m[k]
+			m.Points = append(m.Points, MetricPoint{Labels: []Label{{"wire", k}}, Bounds: bounds[:], Buckets: slices.Clone(h.n[:]), Sum: h.sum, Count: h.all})
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// metrics writes the text format of Prometheus (version 0.0.4).
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	var b bytes.Buffer
+	for _, m := range s.Metrics() {
+		fmt.Fprintf(&b, "# HELP proviso_%s %s\n# TYPE proviso_%s %s\n", m.Name, m.Help, m.Name, m.Kind)
+		for _, p := range m.Points {
+			p.write(&b, m.Name, m.Kind)
 		}
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Write(b.Bytes())
 }
 
-func (h *histogram) write(b *bytes.Buffer, name, wire string) {
+func (p *MetricPoint) write(b *bytes.Buffer, name string, kind MetricKind) {
+	if kind != Histogram {
+		fmt.Fprintf(b, "proviso_%s%s %d\n", name, labelled(p.Labels), p.Value)
+		return
+	}
 	sum := int64(0)
-	for i, n := range h.n {
+	for i, n := range p.Buckets {
 		sum += n
 		le := "+Inf"
-		if i < len(bounds) {
-			le = strconv.FormatFloat(bounds[i], 'g', -1, 64)
+		if i < len(p.Bounds) {
+			le = strconv.FormatFloat(p.Bounds[i], 'g', -1, 64)
 		}
-		fmt.Fprintf(b, "%s_bucket{wire=%q,le=%q} %d\n", name, wire, le, sum)
+		fmt.Fprintf(b, "proviso_%s_bucket%s %d\n", name, labelled(append(slices.Clip(p.Labels), Label{"le", le})), sum)
 	}
-	fmt.Fprintf(b, "%s_sum{wire=%q} %g\n%s_count{wire=%q} %d\n", name, wire, h.sum, name, wire, h.all)
+	fmt.Fprintf(b, "proviso_%s_sum%s %g\nproviso_%s_count%s %d\n", name, labelled(p.Labels), p.Sum, name, labelled(p.Labels), p.Count)
+}
+
+// labelled writes labels as Prometheus has them.
+func labelled(labels []Label) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, l := range labels {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%s=%q", l.Name, l.Value)
+	}
+	return "{" + b.String() + "}"
 }

@@ -1,7 +1,7 @@
-// Package otlp tells an OpenTelemetry collector what a gateway does: spans and counters, as OTLP over HTTP in its JSON form (OpenTelemetry Protocol 1.x). It needs no SDK, and carries no content:
+// Package otlp tells an OpenTelemetry collector what a gateway does: spans and metrics, as OTLP over HTTP in its JSON form (OpenTelemetry Protocol 1.x). It needs no SDK, and carries no content:
 // no text, no arguments, no results.
 //
-// Attributes of ours begin with proviso. and do not change. Those of the GenAI conventions of OpenTelemetry are still in development and are sent only where they are opted into.
+// Attributes and metrics of ours begin with proviso. and do not change. Those of the GenAI conventions of OpenTelemetry are still in development and are sent only where they are opted into (see genai.go for the versions).
 package otlp
 
 import (
@@ -26,7 +26,7 @@ import (
 // OptIn is the value of OTEL_SEMCONV_STABILITY_OPT_IN that asks for the GenAI conventions.
 const OptIn = "gen_ai_latest_experimental"
 
-// Exporter is a gateway.Tracer that sends spans in batches. What a collector does not take is dropped and counted; nobody waits for it.
+// Exporter is a gateway.Tracer that sends spans in batches, and metrics from time to time. What a collector does not take is dropped and counted; nobody waits for it.
 type Exporter struct {
 	// Endpoint is the collector's address, such as http://127.0.0.1:4318; /v1/traces is added.
 	Endpoint string
@@ -34,16 +34,24 @@ type Exporter struct {
 	Headers map[string]string
 	// Service is service.name; empty: "proviso".
 	Service string
-	// GenAI sends the attributes of the GenAI conventions as well.
+	// GenAI sends the attributes and metrics of the GenAI conventions as well.
 	GenAI bool
+	// MetricEvery is how often metrics are sent; 0: every minute.
+	MetricEvery time.Duration
 	// Client sends; nil: one with a timeout of ten seconds.
 	Client *http.Client
+
+	source     atomic.Pointer[func() []gateway.Metric]
+	operations operations
+	began      time.Time
 
 	queue   chan *span
 	stop    chan struct{}
 	done    sync.WaitGroup
 	dropped atomic.Int64
 	sent    atomic.Int64
+
+	metricsFailed atomic.Int64
 }
 
 const (
@@ -58,7 +66,10 @@ func (x *Exporter) Open() error {
 	if err != nil || u.Host == "" {
 		return fmt.Errorf("otlp: %q is no address of a collector; write http://host:4318", x.Endpoint)
 	}
-	x.queue, x.stop = make(chan *span, maxQueue), make(chan struct{})
+	x.queue, x.stop, x.began = make(chan *span, maxQueue), make(chan struct{}), time.Now()
+	if x.MetricEvery <= 0 {
+		x.MetricEvery = time.Minute
+	}
 	if x.Client == nil {
 		x.Client = &http.Client{Timeout: 10 * time.Second}
 	}
@@ -76,9 +87,14 @@ func (x *Exporter) Close() {
 // Counts tells how many spans were sent and how many were dropped.
 func (x *Exporter) Counts() (sent, dropped int64) { return x.sent.Load(), x.dropped.Load() }
 
+// MetricsFailed tells how often the collector did not take the metrics.
+func (x *Exporter) MetricsFailed() int64 { return x.metricsFailed.Load() }
+
 func (x *Exporter) run() {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	measure := time.NewTicker(x.MetricEvery)
+	defer measure.Stop()
 	var batch []*span
 	flush := func() {
 		if len(batch) > 0 {
@@ -94,6 +110,8 @@ func (x *Exporter) run() {
 			}
 		case <-tick.C:
 			flush()
+		case <-measure.C:
+			x.sendMetrics()
 		case <-x.stop:
 			for {
 				select {
@@ -101,6 +119,7 @@ func (x *Exporter) run() {
 					batch = append(batch, s)
 				default:
 					flush()
+					x.sendMetrics()
 					return
 				}
 			}
@@ -114,16 +133,12 @@ func (x *Exporter) send(batch []*span) {
 	for _, s := range batch {
 		list = append(list, s.form())
 	}
-	service := x.Service
-	if service == "" {
-		service = "proviso"
-	}
 	body, err := json.Marshal(map[string]any{"resourceSpans": []any{map[string]any{
-		"resource":   map[string]any{"attributes": []any{attribute("service.name", service)}},
-		"scopeSpans": []any{map[string]any{"scope": map[string]any{"name": "github.com/proviso-dev/proviso/gateway"}, "spans": list}},
+		"resource":   x.resource(),
+		"scopeSpans": []any{map[string]any{"scope": scope, "spans": list}},
 	}}})
 	if err == nil {
-		err = x.post(body)
+		err = x.post("/v1/traces", body)
 	}
 	if err != nil {
 		x.dropped.Add(int64(len(batch)))
@@ -132,8 +147,20 @@ func (x *Exporter) send(batch []*span) {
 	x.sent.Add(int64(len(batch)))
 }
 
-func (x *Exporter) post(body []byte) error {
-	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(x.Endpoint, "/")+"/v1/traces", bytes.NewReader(body))
+// scope names who measures.
+var scope = map[string]any{"name": "github.com/proviso-dev/proviso/gateway"}
+
+// resource names what is measured.
+func (x *Exporter) resource() map[string]any {
+	service := x.Service
+	if service == "" {
+		service = "proviso"
+	}
+	return map[string]any{"attributes": []any{attribute("service.name", service)}}
+}
+
+func (x *Exporter) post(path string, body []byte) error {
+	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(x.Endpoint, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -155,25 +182,49 @@ func (x *Exporter) post(body []byte) error {
 
 // span is one span.
 type span struct {
-	exporter                *Exporter
-	trace, id, parent, flag string
-	name                    string
-	begin, end              time.Time
+	exporter          *Exporter
+	trace, id, parent string
+	sampled           bool
+	name              string
+	begin, end        time.Time
 
 	mu      sync.Mutex
 	set     []any
+	said    map[string]string // what the GenAI conventions say in other words
 	failure string
 }
 
-// Start begins the span of a request, below the one that its traceparent names (W3C Trace Context); a request without one begins a trace.
+// Start begins the span of a request, below the one that its traceparent names (W3C Trace Context); a request without one, or with one that is not as the recommendation has it, begins a trace.
+// A trace that its beginner does not sample is passed on and not sent.
 func (x *Exporter) Start(r *http.Request, name string) (context.Context, gateway.Span) {
-	s := &span{exporter: x, name: name, id: random(8), flag: "01", begin: time.Now()}
-	if p := strings.Split(r.Header.Get("Traceparent"), "-"); len(p) >= 4 && len(p[1]) == 32 && len(p[2]) == 16 && isHex(p[1]) && isHex(p[2]) && strings.Trim(p[1], "0") != "" {
-		s.trace, s.parent, s.flag = p[1], p[2], p[3]
+	s := &span{exporter: x, name: name, id: random(8), sampled: true, begin: time.Now()}
+	if trace, parent, sampled, ok := traceParent(r.Header.Values("Traceparent")); ok {
+		s.trace, s.parent, s.sampled = trace, parent, sampled
 	} else {
 		s.trace = random(16)
 	}
 	return r.Context(), s
+}
+
+// traceParent reads the header of the W3C Trace Context recommendation, §3.2: version, trace id, parent id and flags in lower-case hex, ids that are not zero, nothing behind the flags in version 00, and no version ff.
+func traceParent(values []string) (trace, parent string, sampled, ok bool) {
+	if len(values) != 1 {
+		return "", "", false, false
+	}
+	p := strings.Split(values[0], "-")
+	if len(p) < 4 || len(p) > 4 && p[0] == "00" || p[0] == "ff" {
+		return "", "", false, false
+	}
+	for i, n := range []int{2, 32, 16, 2} {
+		if len(p[i]) != n || !isHex(p[i]) {
+			return "", "", false, false
+		}
+	}
+	if strings.Trim(p[1], "0") == "" || strings.Trim(p[2], "0") == "" {
+		return "", "", false, false
+	}
+	flags, _ := hex.DecodeString(p[3])
+	return p[1], p[2], flags[0]&1 == 1, true
 }
 
 func random(n int) string {
@@ -195,18 +246,35 @@ func (s *span) Set(key string, value any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set = append(s.set, attribute(key, value))
+	if s.exporter.GenAI {
+		s.note(key, value)
+	}
 }
 
-// Inject makes requests that go out children of the span.
+// Inject makes requests that go out children of the span. The state of another trace than the one that goes on is not passed on.
 func (s *span) Inject(h http.Header) {
-	h.Set("Traceparent", "00-"+s.trace+"-"+s.id+"-"+s.flag)
+	flags := "00"
+	if s.sampled {
+		flags = "01"
+	}
+	h.Set("Traceparent", "00-"+s.trace+"-"+s.id+"-"+flags)
+	if s.parent == "" {
+		h.Del("Tracestate")
+	}
 }
 
 // End puts the span in line. Where the line is full it is dropped.
 func (s *span) End(failure string) {
 	s.mu.Lock()
 	s.end, s.failure = time.Now(), failure
+	if s.exporter.GenAI {
+		s.exporter.operations.add(s.said, failure, s.end.Sub(s.begin))
+		s.set = append(s.set, guardrail(s.said)...)
+	}
 	s.mu.Unlock()
+	if !s.sampled {
+		return
+	}
 	select {
 	case s.exporter.queue <- s:
 	default:

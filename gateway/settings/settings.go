@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -281,6 +282,9 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	if err == nil {
 		d.Server, err = gateway.New(ctx, *cfg)
 	}
+	if x, ok := cfg.Telemetry.Trace.(*otlp.Exporter); ok && err == nil {
+		x.Watch(d.Server.Metrics)
+	}
 	if err != nil {
 		d.Close()
 		return nil, err
@@ -289,7 +293,7 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	return d, nil
 }
 
-// telemetry makes the exporter of spans, where a collector is named.
+// telemetry makes the exporter of spans and metrics, where a collector is named.
 func (f *Flags) telemetry(d *Door, cfg *gateway.Config) error {
 	endpoint := d.file.Telemetry.Endpoint
 	if endpoint == "" {
@@ -303,6 +307,13 @@ func (f *Flags) telemetry(d *Door, cfg *gateway.Config) error {
 		if k, v, ok := strings.Cut(kv, "="); ok {
 			x.Headers[strings.TrimSpace(k)] = strings.TrimSpace(v)
 		}
+	}
+	if v := f.env("OTEL_METRIC_EXPORT_INTERVAL"); v != "" {
+		ms, err := strconv.Atoi(v)
+		if err != nil || ms <= 0 {
+			return bad("telemetry", "OTEL_METRIC_EXPORT_INTERVAL "+v+" is no number of milliseconds", "write it as 60000")
+		}
+		x.MetricEvery = time.Duration(ms) * time.Millisecond
 	}
 	if err := x.Open(); err != nil {
 		return bad("telemetry", err.Error(), "set OTEL_EXPORTER_OTLP_ENDPOINT to the collector's address")
