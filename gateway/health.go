@@ -17,6 +17,7 @@ import (
 func (s *Server) routes() []route {
 	return []route{
 		{"GET /v1/models", s.serveModels},
+		{"POST " + countPath, s.serveCount},
 		{"POST /v1/decide", s.serveDecide},
 		{"POST /v1/decide/batch", s.serveBatch},
 		{"POST /v1/data/{path...}", s.serveData},
