@@ -52,10 +52,11 @@ func servePack(t *testing.T) string {
 }
 
 // startServe starts the server below a command such as `env` and waits until it says where it is.
-func startServe(t *testing.T, below []string, pack, data string) *served {
+func startServe(t *testing.T, below []string, pack, data string, more ...string) *served {
 	t.Helper()
 	s := &served{t: t, ended: make(chan error, 1)}
 	args := append(below, "proviso", "serve", "-o", "json", "-p", pack, "--data", data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--watch", "0s", "--drain", "5s")
+	args = append(args, more...)
 	s.cmd = exec.Command(args[0], args[1:]...)
 	var out lockedWriter
 	s.cmd.Stdout, s.cmd.Stderr = &out, &s.errs
