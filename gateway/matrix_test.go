@@ -160,7 +160,7 @@ func TestRoutes(t *testing.T) {
 					t.Errorf("%s: no row of the matrix is about %s", r.Path, at.Point)
 				}
 			}
-			if want := map[string]string{"testdata/desk": "held", "testdata/calls": "flows"}[dir]; r.Text != want || r.Calls != "held" {
+			if want := map[string]string{"testdata/desk": "windows of 19 bytes", "testdata/calls": "flows"}[dir]; r.Text != want || r.Calls != "held" {
 				t.Errorf("%s: text %s, calls %s", r.Path, r.Text, r.Calls)
 			}
 		}

@@ -16,7 +16,7 @@ type Route struct {
 	Method string       `json:"method"`
 	Path   string       `json:"path"`
 	Wire   string       `json:"wire,omitempty"`
-	Text   string       `json:"text,omitempty"`  // what happens to streamed text: "flows" or "held"
+	Text   string       `json:"text,omitempty"`  // what happens to streamed text: "flows", "windows of N bytes" or "held"
 	Calls  string       `json:"calls,omitempty"` // what happens to streamed calls: always "held"
 	Points []RoutePoint `json:"points"`
 }
@@ -34,11 +34,8 @@ var wirePoints = []proviso.Point{proviso.SessionStart, proviso.Input, proviso.Mo
 
 // Routes lists what of a policy is enforced on which path. TestRoutes and TestMatrix show that the list is true.
 func Routes(p *policy.Policy) []Route {
-	t := traitsOf(p)
-	text := "flows"
-	if t.holdsText() {
-		text = "held"
-	}
+	f := flowOf(p)
+	text := f.String()
 	var out []Route
 	for _, w := range Wires {
 		out = append(out, Route{Method: "POST", Path: w.Path(), Wire: w.Name(), Text: text, Calls: "held", Points: pointsOf(p, wirePoints)})

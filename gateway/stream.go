@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,45 +11,63 @@ import (
 	"github.com/proviso-dev/proviso/llm/wire"
 )
 
-// stream passes a streamed answer on. What carries neither text nor a call flows; text flows where no rule can stop or change it; from the first piece of a call on everything is held until
-// the answer has ended, and is then decided and released as it came, or written anew. What the provider says about why the answer ends is never trusted: a call counts as whole where its
-// arguments are one JSON object and the answer has ended.
+// stream passes a streamed answer on. What carries neither text nor a call flows; text flows where no rule can stop or change it, and behind a window where rules look for patterns of bounded length;
+// from the first piece of a call, or of what may match, on everything is held until the answer has ended, and is then decided and released as it came, or written anew.
+// What the provider says about why the answer ends is never trusted: a call counts as whole where its arguments are one JSON object and the answer has ended.
 type stream struct {
 	*exchange
 	resp   *http.Response
 	events wire.Stream
-	hold   bool // text is held
+	flow   *flow
 	out    *http.ResponseController
 	idle   *time.Timer
-	source *wire.Reader
+
+	// Behind a window events are read before they may go out. sent then reads those that did, and queue are the others.
+	window *window
+	sent   wire.Stream
+	queue  []queued
 
 	begun   bool   // the head of our answer went out
 	waiting []byte // events that may go out, kept back as long as the answer may be asked for anew, or become an error
+	ready   []byte // events that go out before the next byte is waited for
 	held    []byte // events that may not go out yet
 	holds   bool
+	moved   bool // an event came since the upstream was last given time
 	pieces  int
 	flowed  int // bytes of text that went out
 	gone    error
 }
 
-// maxWaiting is how many events without text wait for the first that has some.
-const maxWaiting = 8
+// queued is an event that waits in held until the text of its choice is safe up to its end; 0 for one without text.
+type queued struct {
+	name           string
+	data           []byte
+	raw            int // bytes of held
+	choice, end, n int // n is how much text it has
+}
+
+// maxWaiting is how many events without text wait for the first that has some, and maxReady how many bytes go out together at most.
+const (
+	maxWaiting = 8
+	maxReady   = 32 << 10
+)
 
 func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bool) (again []byte) {
-	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w)}
-	st.hold = x.at.traits.holdsText()
+	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w), flow: &x.at.traits.text}
+	if !st.flow.held && len(st.flow.patterns) > 0 {
+		st.window, st.sent = &window{flow: st.flow}, x.wire.Stream()
+	}
 	st.idle = time.AfterFunc(x.limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
-	r := wire.NewReader(resp.Body)
-	st.source = r
+	defer st.push(false)
+	r := wire.BorrowReader(source{st})
+	defer r.Return()
 	for {
-		began := time.Now()
 		ev, err := r.Next()
-		x.upstream += time.Since(began)
 		if err != nil {
 			return st.ended(ctx, err, mayRevise)
 		}
-		st.idle.Reset(x.limits.Idle)
+		st.moved = true
 		c, err := st.events.Next(ev)
 		if err != nil {
 			return st.ended(ctx, err, false)
@@ -58,7 +77,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 			st.failed(ctx, ev)
 			return nil
 		case wire.End:
-			st.keep(ev.Raw)
+			st.keep(ev, c)
 			return st.finish(ctx, mayRevise)
 		}
 		if bad := st.take(ev, c); bad != nil {
@@ -70,42 +89,130 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 	}
 }
 
+// source is the upstream's answer. What can go out does so before it is waited for more.
+type source struct{ *stream }
+
+// Read waits for bytes of the upstream. It is given time anew only for whole events, so that one that sends single bytes is not waited for.
+func (s source) Read(b []byte) (int, error) {
+	s.push(true)
+	if s.moved {
+		s.idle.Reset(s.limits.Idle)
+		s.moved = false
+	}
+	began := time.Now()
+	n, err := s.resp.Body.Read(b)
+	s.upstream += time.Since(began)
+	return n, err
+}
+
 // take lets an event flow, or holds it.
 func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
-	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && st.hold
+	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && (st.flow.held || st.window != nil && !st.window.add(c))
 	switch {
 	case len(ev.Data) == 0:
 		// A comment keeps the connection alive; it is no part of the answer. The first few are left out, as long as nothing went out.
 		if st.pieces++; st.begun || st.pieces > maxWaiting {
 			st.write(ev.Raw)
 		}
-	case st.holds:
-		st.keep(ev.Raw)
+	case st.holds || st.window != nil && (c.Kind == wire.Text || len(st.queue) > 0):
+		st.keep(ev, c)
 		if int64(len(st.held)) > st.limits.Answer {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the answer is larger than what is decided on.")
 			return &d
 		}
+		if !st.holds {
+			return st.release()
+		}
 	case c.Kind == wire.Around && !st.begun && st.pieces < maxWaiting:
 		st.pieces++
 		st.waiting = append(st.waiting, ev.Raw...)
-		st.events.Mark() // it goes out before everything else, or nothing of this answer does
+		return st.mark(ev) // it goes out before everything else, or nothing of this answer does
 	default:
 		if st.flowed += len(c.Text); st.flowed > maxText {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
 			return &d
 		}
 		st.write(ev.Raw)
-		st.events.Mark()
+		return st.mark(ev)
 	}
+	return nil
+}
+
+// mark notes that an event went out as it came.
+func (st *stream) mark(ev wire.Event) *wire.Denial {
+	if st.window == nil {
+		st.events.Mark()
+		return nil
+	}
+	if _, err := st.sent.Next(ev); err != nil {
+		// unreachable: the other reader has taken it.
+		d := refusalBy(http.StatusBadGateway, CodeUpstream, "Policy: the upstream's answer cannot be read.")
+		return &d
+	}
+	st.sent.Mark()
+	return nil
+}
+
+// release lets the events go whose text can be no part of a match any more.
+func (st *stream) release() *wire.Denial {
+	n, at := 0, 0
+	for ; n < len(st.queue); n++ {
+		q := &st.queue[n]
+		if q.end > max(st.window.safe(q.choice), 0) {
+			break
+		}
+		if st.flowed += q.n; st.flowed > maxText {
+			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
+			return &d
+		}
+		raw := st.held[at : at+q.raw]
+		at += q.raw
+		st.write(raw)
+		if bad := st.mark(wire.Event{Name: q.name, Data: q.data, Raw: raw}); bad != nil {
+			return bad
+		}
+	}
+	st.queue = st.queue[:copy(st.queue, st.queue[n:])]
+	st.held = st.held[:copy(st.held, st.held[at:])]
+	return nil
+}
+
+// settle ends the window: what did not go out is held, and the reader of what went out goes on with it.
+func (st *stream) settle() error {
+	if st.window == nil {
+		return nil
+	}
+	at := 0
+	for i := range st.queue {
+		q := &st.queue[i]
+		if _, err := st.sent.Next(wire.Event{Name: q.name, Data: q.data, Raw: st.held[at : at+q.raw]}); err != nil {
+			return err
+		}
+		at += q.raw
+	}
+	st.events, st.queue, st.window = st.sent, nil, nil
 	return nil
 }
 
 // maxText is the largest text, in bytes, that a policy decides on; see policy.MaxEvent.
 const maxText = 1 << 20
 
-func (st *stream) keep(raw []byte) { st.held = append(st.held, raw...) }
+// keep holds an event.
+func (st *stream) keep(ev wire.Event, c wire.Chunk) {
+	st.held = append(st.held, ev.Raw...)
+	if st.window == nil {
+		return
+	}
+	q := queued{name: ev.Name, data: bytes.Clone(ev.Data), raw: len(ev.Raw), choice: c.Choice, n: len(c.Text)}
+	if c.Kind == wire.Text {
+		if q.end = st.window.end(c.Choice); c.Text == "" {
+			q.end++ // what begins or ends a text goes out with what follows
+		}
+	}
+	st.queue = append(st.queue, q)
+}
 
-// write sends bytes to the caller, and before them what waited. Once the caller is gone it only remembers that.
+// write sends bytes to the caller, and before them what waited. They go out when there is nothing more at hand. Once the caller is gone it only remembers that.
 func (st *stream) write(b []byte) {
 	if st.gone != nil {
 		return
@@ -117,17 +224,23 @@ func (st *stream) write(b []byte) {
 		st.w.WriteHeader(http.StatusOK)
 		st.begun = true
 	}
+	st.ready = append(append(st.ready, st.waiting...), b...)
+	st.waiting = nil
+	if len(st.ready) > maxReady {
+		st.push(true)
+	}
+}
+
+// push sends what is ready. The last bytes need no flush of their own: the end of the answer has one.
+func (st *stream) push(flush bool) {
+	if len(st.ready) == 0 || st.gone != nil {
+		return
+	}
 	// A caller that does not read for too long is let go; its memory is ours.
 	st.out.SetWriteDeadline(time.Now().Add(st.limits.WriteStall))
-	if len(st.waiting) > 0 {
-		_, st.gone = st.w.Write(st.waiting)
-		st.waiting = nil
-	}
-	if st.gone == nil {
-		_, st.gone = st.w.Write(b)
-	}
-	if st.gone == nil && st.source.Buffered() == 0 {
-		// What has come already goes out together.
+	_, st.gone = st.w.Write(st.ready)
+	st.ready = st.ready[:0]
+	if st.gone == nil && flush {
 		if err := st.out.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			st.gone = err
 		}
@@ -196,7 +309,11 @@ func (st *stream) abort(d wire.Denial) {
 		st.error(d)
 		return
 	}
-	st.write(st.events.Abort(d))
+	events := st.events
+	if st.window != nil {
+		events = st.sent // what was not sent is not spoken of
+	}
+	st.write(events.Abort(d))
 	if st.outcome == "allow" {
 		st.outcome = "deny"
 	}
@@ -208,13 +325,21 @@ func (st *stream) finish(ctx context.Context, mayRevise bool) (again []byte) {
 	if err != nil {
 		return st.ended(ctx, err, false)
 	}
+	if st.cfg.Denials.Hold > 0 || st.cfg.Judge != nil {
+		st.push(true) // deciding may take long
+	}
 	v := st.decide(ctx, r, true)
+	regular := st.events.Regular()
+	if err := st.settle(); err != nil {
+		// unreachable: the other reader has taken them.
+		return st.ended(ctx, err, false)
+	}
 	if mayRevise && v.mendable && !st.begun {
 		if again, err := st.wire.Revise(st.revisable(), r, v.verdicts, v.note); err == nil {
 			return again
 		}
 	}
-	if wire.Unchanged(v.verdicts) && st.events.Regular() {
+	if wire.Unchanged(v.verdicts) && regular {
 		st.write(st.held)
 		return nil
 	}

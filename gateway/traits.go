@@ -16,6 +16,7 @@ type traits struct {
 	tools    map[string]toolTraits
 	rules    map[proviso.Point]bool // points that a rule or a default speaks about
 	enforced map[proviso.Point]bool // points at which something may be stopped or changed
+	text     flow                   // what becomes of streamed text
 }
 
 type toolTraits struct {
@@ -24,7 +25,7 @@ type toolTraits struct {
 }
 
 func traitsOf(p *policy.Policy) *traits {
-	t := &traits{policy: p, tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}}
+	t := &traits{policy: p, tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}, text: flowOf(p)}
 	for _, name := range p.Tools() {
 		a, ok := p.Anatomy(name)
 		if !ok {
@@ -55,11 +56,6 @@ const never, always = policy.Never, policy.Always
 // standing says how the calls of a tool by these agents are decided, whatever they say.
 func (t *traits) standing(tool string, agents []string) policy.Standing {
 	return t.policy.Standing(tool, agents)
-}
-
-// holdsText reports whether streamed text waits until it was decided as a whole.
-func (t *traits) holdsText() bool {
-	return t.enforced[proviso.Output] || t.enforced[proviso.ModelResponsePoint]
 }
 
 // asksThePast reports whether the decision on a tool's calls may be another one in another session: a condition reads a fact, a count, an agreement, an origin, how long the session lasts, or what a judge says about it.

@@ -21,7 +21,17 @@ type messageStream struct {
 	irregular bool
 
 	begunOut bool
+
+	like   *wire.Template // a delta of text; the next ones are mostly like it
+	learnt int            // templates that were made
 }
+
+// The holes of the template of a delta, and how many templates a stream may make before its deltas count as too different.
+const (
+	holeText = iota
+	holeIndex
+	maxTemplates = 16
+)
 
 // blockSeen is one block as its events told it.
 type blockSeen struct {
@@ -43,6 +53,13 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 	if len(ev.Data) == 0 {
 		return wire.Chunk{}, nil
 	}
+	if s.like.Match(ev.Data) {
+		if n := s.like.Number(holeIndex); n < int64(len(s.blocks)) && s.blocks[n].kind == "text" && !s.blocks[n].closed {
+			text := string(s.like.Text(holeText))
+			s.blocks[n].text.WriteString(text)
+			return wire.Chunk{Kind: wire.Text, Part: int(n), Text: text}, nil
+		}
+	}
 	doc, err := wire.Decode(ev.Data)
 	if err != nil {
 		return wire.Chunk{}, err
@@ -57,7 +74,12 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 	case "content_block_start":
 		return s.start(doc)
 	case "content_block_delta":
-		return s.piece(doc)
+		c, err := s.piece(doc)
+		if err == nil && c.Text != "" && s.learnt < maxTemplates {
+			s.learnt++
+			s.like = wire.NewTemplate(ev.Data, "/delta/text", "/index")
+		}
+		return c, err
 	case "content_block_stop":
 		b, err := s.at(doc)
 		if err != nil {
@@ -110,8 +132,9 @@ func (s *messageStream) start(doc map[string]any) (wire.Chunk, error) {
 	s.blocks = append(s.blocks, b)
 	kind := chunkOf(b.kind)
 	s.calls = s.calls || kind == wire.Calls
-	out := wire.Chunk{Kind: kind}
+	out := wire.Chunk{Kind: kind, Part: int(n)}
 	if b.kind == "text" {
+		out.Mixed = len(llm.List(block["citations"])) > 0
 		out.Text = llm.Text(block["text"])
 		b.text.WriteString(out.Text)
 	}
@@ -143,7 +166,7 @@ func (s *messageStream) piece(doc map[string]any) (wire.Chunk, error) {
 	kind := llm.Text(d["type"])
 	if kind == "citations_delta" && b.kind == "text" {
 		b.citations = append(b.citations, d["citation"])
-		return wire.Chunk{Kind: wire.Text}, nil
+		return wire.Chunk{Kind: wire.Text, Mixed: true}, nil
 	}
 	form, ok := deltas[kind]
 	if !ok || !form.fits(b.kind) {
@@ -163,7 +186,8 @@ func (s *messageStream) piece(doc map[string]any) (wire.Chunk, error) {
 	if kind == "input_json_delta" && add != "" && len(llm.Object(b.block["input"])) > 0 {
 		s.irregular = true
 	}
-	return wire.Chunk{Kind: form.chunk, Text: textOnly(form.chunk, add)}, nil
+	n, _ := doc["index"].(int64)
+	return wire.Chunk{Kind: form.chunk, Part: int(n), Text: textOnly(form.chunk, add)}, nil
 }
 
 func textOnly(kind wire.ChunkKind, s string) string {

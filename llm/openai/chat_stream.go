@@ -19,7 +19,19 @@ type chatStream struct {
 	tail      []byte // chunks without choices, such as the one with the usage
 	done      bool
 	irregular bool
+
+	like     *wire.Template // a delta of text; the next ones are mostly like it
+	likeRole bool           // it names the role
+	learnt   int            // templates that were made
 }
+
+// The holes of the template of a delta, and how many templates a stream may make before its deltas count as too different.
+const (
+	holeContent = iota
+	holeIndex
+	holePadding
+	maxTemplates = 16
+)
 
 type chatDelta struct {
 	content, refusal       strings.Builder
@@ -57,6 +69,15 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.done = true
 		return wire.Chunk{Kind: wire.End}, nil
 	}
+	if s.like.Match(ev.Data) {
+		if i := s.like.Number(holeIndex); i < int64(len(s.choices)) && len(s.like.Text(holeContent)) > 0 {
+			c := s.choices[i]
+			c.role = c.role || s.likeRole
+			before := c.content.Len()
+			c.content.Write(s.like.Text(holeContent))
+			return wire.Chunk{Kind: wire.Text, Choice: int(i), Text: c.content.String()[before:]}, nil
+		}
+	}
 	doc, err := wire.Decode(ev.Data)
 	if err != nil {
 		return wire.Chunk{}, err
@@ -82,14 +103,30 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		if err != nil {
 			return wire.Chunk{}, err
 		}
-		c.Kind = max(c.Kind, out.Kind)
-		c.Text = out.Text + c.Text
-		out = c
+		kind, mixed := max(c.Kind, out.Kind), c.Mixed || out.Mixed || c.Text != "" && out.Text != ""
+		if c.Text != "" {
+			c.Text = out.Text + c.Text
+			out = c
+		}
+		out.Kind, out.Mixed = kind, mixed
 	}
 	if len(list) == 0 {
 		s.tail = append(s.tail, wire.AppendEvent(nil, ev.Name, ev.Data)...)
 	}
+	if len(list) == 1 && out.Kind == wire.Text {
+		s.learn(ev.Data, llm.Object(list[0]))
+	}
 	return out, nil
+}
+
+// learn makes a template of a delta that has text and nothing else that matters.
+func (s *chatStream) learn(data []byte, choice map[string]any) {
+	d := llm.Object(choice["delta"])
+	if s.learnt >= maxTemplates || choice["finish_reason"] != nil || llm.Text(d["refusal"]) != "" {
+		return
+	}
+	s.learnt++
+	s.like, s.likeRole = wire.NewTemplate(data, "/choices/0/delta/content", "/choices/0/index", "/obfuscation"), d["role"] != nil
 }
 
 func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
@@ -101,7 +138,7 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 	out := wire.Chunk{Choice: int(index)}
 	d := llm.Object(m["delta"])
 	c.role = c.role || d["role"] != nil
-	for _, t := range []struct {
+	for part, t := range []struct {
 		key string
 		to  *strings.Builder
 	}{{"content", &c.content}, {"refusal", &c.refusal}} {
@@ -112,7 +149,8 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 		}
 		if text != "" {
 			t.to.WriteString(text)
-			out.Kind, out.Text = wire.Text, out.Text+text
+			out.Mixed = out.Text != ""
+			out.Kind, out.Part, out.Text = wire.Text, part, out.Text+text
 		}
 	}
 	if d["audio"] != nil {

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -23,7 +24,19 @@ type responseStream struct {
 	seqOut    int64 // the number that the next event of ours has
 	begunOut  bool
 	irregular bool
+
+	like     *wire.Template // a delta of text; the next ones are mostly like it
+	likeItem *itemSeen
+	likePart int
+	learnt   int // templates that were made
 }
+
+// The holes of the template of a delta of a response.
+const (
+	holeDelta = iota
+	holeSequence
+	holeObfuscation
+)
 
 // itemSeen is what the events said of one item.
 type itemSeen struct {
@@ -33,6 +46,9 @@ type itemSeen struct {
 	argsDone          []string
 	added, done       bool
 	addedOut, doneOut bool // what went out
+
+	// Of a message: how many parts began and ended, and how much of all their text; the same of what went out.
+	parts, ended, partsOut, endedOut, textOut int
 }
 
 // textEvents are events of a message, and thoughtEvents what flows beside it.
@@ -54,6 +70,12 @@ var hostedEvents = []string{"response.web_search_call.", "response.file_search_c
 func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 	if len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
 		return wire.Chunk{}, nil
+	}
+	if s.like.Match(ev.Data) {
+		s.seq = s.like.Number(holeSequence)
+		text := string(s.like.Text(holeDelta))
+		s.likeItem.text.WriteString(text)
+		return wire.Chunk{Kind: wire.Text, Part: s.likePart, Text: text}, nil
 	}
 	doc, err := wire.Decode(ev.Data)
 	if err != nil {
@@ -82,9 +104,19 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 	case textEvents[kind]:
 		if strings.HasSuffix(kind, "text.delta") || strings.HasSuffix(kind, "refusal.delta") {
 			it.text.WriteString(text)
-			return wire.Chunk{Kind: wire.Text, Text: text}, nil
+			if _, numbered := doc["sequence_number"].(int64); numbered && s.learnt < maxTemplates {
+				s.learnt++
+				s.like, s.likeItem, s.likePart = wire.NewTemplate(ev.Data, "/delta", "/sequence_number", "/obfuscation"), it, deltaPart(doc)
+			}
+			return wire.Chunk{Kind: wire.Text, Part: deltaPart(doc), Text: text}, nil
 		}
-		return wire.Chunk{Kind: wire.Text}, nil
+		switch kind {
+		case "response.content_part.added":
+			it.parts++
+		case "response.content_part.done":
+			it.ended++
+		}
+		return wire.Chunk{Kind: wire.Text, Mixed: !opens(kind, llm.Object(doc["part"]))}, nil
 	case strings.HasPrefix(kind, "response.reasoning"):
 		return wire.Chunk{}, nil
 	case argsEvents[kind]:
@@ -99,6 +131,18 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.irregular = s.irregular || !known
 	}
 	return wire.Chunk{Kind: wire.Calls}, nil
+}
+
+// deltaPart is the number of the part of a message that a delta goes on with.
+func deltaPart(doc map[string]any) int {
+	item, _ := doc["output_index"].(int64)
+	part, _ := doc["content_index"].(int64)
+	return int(item)<<16 + int(part)
+}
+
+// opens reports whether an event begins a part that is empty. Those that end one say its text once more.
+func opens(kind string, part map[string]any) bool {
+	return kind == "response.content_part.added" && llm.Text(part["text"])+llm.Text(part["refusal"]) == "" && len(llm.List(part["annotations"])) == 0
 }
 
 func (s *responseStream) at(doc map[string]any) *itemSeen {
@@ -128,7 +172,7 @@ func (s *responseStream) item(event string, doc map[string]any) (wire.Chunk, err
 	}
 	switch {
 	case kind == "message":
-		return wire.Chunk{Kind: wire.Text}, nil
+		return wire.Chunk{Kind: wire.Text, Mixed: event != "response.output_item.added" || len(llm.List(m["content"])) > 0}, nil
 	case otherItems[kind]:
 		return wire.Chunk{}, nil
 	}
@@ -193,6 +237,7 @@ func (s *responseStream) Mark() {
 	s.begunOut, s.seqOut = s.first != nil, s.seq+1
 	for _, it := range s.items {
 		it.addedOut, it.doneOut = it.added, it.done
+		it.partsOut, it.endedOut, it.textOut = it.parts, it.ended, it.text.Len()
 	}
 }
 
@@ -243,15 +288,20 @@ func (s *responseStream) Replay(r *wire.Response) ([]byte, error) {
 	}
 	for i, v := range llm.List(r.Doc["output"]) {
 		m, n := llm.Object(v), int64(i)
-		if it := s.items[n]; it != nil {
-			if it.doneOut {
-				continue
-			}
-			if it.addedOut {
-				return nil, wire.Malformed(wire.At("/output", i), "an item of which nothing went out yet")
-			}
+		it := s.items[n]
+		if it == nil {
+			it = &itemSeen{}
 		}
-		out = s.emit(out, n, m)
+		switch {
+		case it.doneOut:
+			continue
+		case it.addedOut && (it.kind != "message" || m["type"] != "message"):
+			return nil, wire.Malformed(wire.At("/output", i), "an item of which nothing went out yet")
+		}
+		var ok bool
+		if out, ok = s.emit(out, n, m, it); !ok {
+			return nil, wire.Malformed(wire.At("/output", i), "an item that begins with what went out")
+		}
 	}
 	end := "response.completed"
 	if r.Doc["status"] == "incomplete" {
@@ -260,8 +310,8 @@ func (s *responseStream) Replay(r *wire.Response) ([]byte, error) {
 	return s.event(out, end, map[string]any{"response": r.Doc}), nil
 }
 
-// emit writes the events of one item.
-func (s *responseStream) emit(out []byte, n int64, m map[string]any) []byte {
+// emit writes the events of one item behind those of it that went out. It is false where the item does not begin with them.
+func (s *responseStream) emit(out []byte, n int64, m map[string]any, it *itemSeen) ([]byte, bool) {
 	id := llm.Text(m["id"])
 	open := map[string]any{}
 	for k, v := range m {
@@ -275,27 +325,22 @@ func (s *responseStream) emit(out []byte, n int64, m map[string]any) []byte {
 	case isText:
 		open[form.args] = ""
 	}
-	out = s.event(out, "response.output_item.added", map[string]any{"output_index": n, "item": open})
+	if !it.addedOut {
+		out = s.event(out, "response.output_item.added", map[string]any{"output_index": n, "item": open})
+	}
 	if m["type"] == "message" {
+		left := it.textOut
 		for i, v := range llm.List(m["content"]) {
-			p, at := llm.Object(v), int64(i)
-			key, event := "text", "response.output_text"
-			if p["type"] == "refusal" {
-				key, event = "refusal", "response.refusal"
+			p := llm.Object(v)
+			whole := llm.Text(p["text"]) + llm.Text(p["refusal"])
+			sent := min(left, len(whole))
+			left -= sent
+			if i >= it.endedOut {
+				out = s.part(out, map[string]any{"item_id": id, "output_index": n, "content_index": int64(i)}, p, i < it.partsOut, whole[sent:])
 			}
-			empty := map[string]any{}
-			for k, v := range p {
-				empty[k] = v
-			}
-			empty[key] = ""
-			place := func(more map[string]any) map[string]any {
-				more["item_id"], more["output_index"], more["content_index"] = id, n, at
-				return more
-			}
-			out = s.event(out, "response.content_part.added", place(map[string]any{"part": empty}))
-			out = s.event(out, event+".delta", place(map[string]any{"delta": p[key], "logprobs": []any{}}))
-			out = s.event(out, event+".done", place(map[string]any{key: p[key], "logprobs": []any{}}))
-			out = s.event(out, "response.content_part.done", place(map[string]any{"part": p}))
+		}
+		if left > 0 {
+			return nil, false
 		}
 	}
 	if isText {
@@ -306,7 +351,30 @@ func (s *responseStream) emit(out []byte, n int64, m map[string]any) []byte {
 		out = s.event(out, event+".delta", map[string]any{"item_id": id, "output_index": n, "delta": m[form.args]})
 		out = s.event(out, event+".done", map[string]any{"item_id": id, "output_index": n, form.args: m[form.args], "name": m["name"]})
 	}
-	return s.event(out, "response.output_item.done", map[string]any{"output_index": n, "item": m})
+	return s.event(out, "response.output_item.done", map[string]any{"output_index": n, "item": m}), true
+}
+
+// part writes the rest of a part of a message, at a place that all its events name. rest is its text that did not go out.
+func (s *responseStream) part(out []byte, place, p map[string]any, begun bool, rest string) []byte {
+	key, event := "text", "response.output_text"
+	if p["type"] == "refusal" {
+		key, event = "refusal", "response.refusal"
+	}
+	write := func(kind string, more map[string]any) {
+		maps.Copy(more, place)
+		out = s.event(out, kind, more)
+	}
+	if !begun {
+		empty := maps.Clone(p)
+		empty[key] = ""
+		write("response.content_part.added", map[string]any{"part": empty})
+	}
+	if rest != "" || !begun {
+		write(event+".delta", map[string]any{"delta": rest, "logprobs": []any{}})
+	}
+	write(event+".done", map[string]any{key: p[key], "logprobs": []any{}})
+	write("response.content_part.done", map[string]any{"part": p})
+	return out
 }
 
 // event writes one event with its number.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // MaxFrame is the largest server-sent event, in bytes, that is read.
@@ -32,8 +33,27 @@ type Reader struct {
 // NewReader returns a reader of the events of r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 16<<10)} }
 
-// Buffered is how many bytes were received and not read yet. Where it is not 0, more can be had without waiting for the network.
-func (r *Reader) Buffered() int { return r.r.Buffered() }
+// readers are between two streams; each has the memory of its largest event, unless that is unusual.
+var readers = sync.Pool{New: func() any { return NewReader(nil) }}
+
+// maxKept is the largest memory for events, in bytes, that a reader keeps for the next stream.
+const maxKept = 64 << 10
+
+// BorrowReader is NewReader with the memory of a reader that was returned.
+func BorrowReader(from io.Reader) *Reader {
+	r := readers.Get().(*Reader)
+	r.r.Reset(from)
+	return r
+}
+
+// Return gives the reader back. Neither it nor the bytes of its events may be used afterwards.
+func (r *Reader) Return() {
+	r.r.Reset(nil)
+	r.begun, r.skipLF = false, false
+	if cap(r.text)+cap(r.raw)+cap(r.data) <= maxKept {
+		readers.Put(r)
+	}
+}
 
 // Next returns the next event, whose bytes are good until the next call. At the end of the stream it returns io.EOF; an event that is not ended by an empty line there is returned before. Every other error is the one of the reader below,
 // or a *FormatError for an event larger than MaxFrame, and comes with what was read of the event.

@@ -187,7 +187,9 @@ type Stream interface {
 type Chunk struct {
 	Kind   ChunkKind
 	Choice int
+	Part   int    // which text of the choice Text goes on with
 	Text   string // of a text chunk
+	Mixed  bool   // it has text of several parts or choices, or text that it says in another way than Text
 }
 
 // ChunkKind tells the chunks apart.

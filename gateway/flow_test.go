@@ -1,0 +1,290 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"pgregory.net/rapid"
+
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/llm"
+	"github.com/proviso-dev/proviso/llm/openai"
+	"github.com/proviso-dev/proviso/llm/wire"
+	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/pack"
+)
+
+// textPack is a pack whose only rules are these.
+func textPack(t testing.TB, rules string) *pack.Pack {
+	t.Helper()
+	p, found := pack.Load(fstest.MapFS{
+		"proviso.yaml": {Data: []byte("name: text\nversion: \"1\"\ntools: tools.json\nrules: [rules.yaml]\n")},
+		"tools.json":   {Data: []byte(`[]`)},
+		"rules.yaml":   {Data: []byte("rules:\n" + rules)},
+	}, ".")
+	if p == nil || found.Worst(proviso.Error) {
+		t.Fatal(found)
+	}
+	return p
+}
+
+func textDoor(t testing.TB, rules string) *door {
+	p := textPack(t, rules)
+	return newDoor(t, func(c *Config) {
+		c.Load = func(context.Context) (*Rules, error) { return &Rules{Base: []*pack.Pack{p}}, nil }
+		c.Denials.Revisions = 0
+	})
+}
+
+// What the analysis says of a rule's text: whether it flows, has a window and of how many bytes, or is held.
+func TestFlowOf(t *testing.T) {
+	for _, c := range []struct{ rule, want string }{
+		{`{id: a, on: input, require: "!text.contains('abc')"}`, "flows"},
+		{`{id: a, on: output, require: "true"}`, "flows"},
+		{`{id: a, on: output, mode: audit, require: "size(text) < 3"}`, "flows"},
+		{`{id: a, on: output, require: "!text.contains('abc')"}`, "windows of 3 bytes"},
+		{`{id: a, on: output, require: "!text.contains('é')"}`, "windows of 2 bytes"},
+		{`{id: a, on: [model_response], require: "!text.contains('abc')"}`, "windows of 3 bytes"},
+		{`{id: a, on: output, when: "text.contains('abc')", require: "size(text) < 3"}`, "windows of 3 bytes"},
+		{`{id: a, on: output, require: {not: {any: ["text.contains('abc')", "text.matches('[0-9]{2,6}')"]}}}`, "windows of 6 bytes"},
+		{`{id: a, on: output, require: "role == 'assistant' && !text.contains('abc')"}`, "windows of 3 bytes"},
+		{`{id: a, on: output, let: {bad: "text.contains('abc')"}, require: "!bad"}`, "windows of 3 bytes"},
+		{`{id: a, on: output, require: "!text.matches('(?i)k')"}`, "windows of 3 bytes"}, // the Kelvin sign
+		{`{id: a, on: output, require: "!text.matches('a.c|de(f|gh)?$')"}`, "windows of 6 bytes"},
+		{`{id: a, on: output, else: {redact: ['\d{4}'], with: x}}`, "windows of 4 bytes"},
+		{`{id: a, on: output, require: "!text.matches('ab+')"}`, "held"},
+		{`{id: a, on: output, require: "!text.matches('[😀a]{900}[😀a]{900}')"}`, "held"},
+		{`{id: a, on: output, require: "text.contains('abc')"}`, "held"},
+		{`{id: a, on: output, require: "size(text) < 100"}`, "held"},
+		{`{id: a, on: output, require: "!text.startsWith('abc')"}`, "held"},
+		{`{id: a, on: output, else: {redact: ['a*b'], with: x}}`, "held"},
+		{`{id: a, on: output, else: {redact: {pii: [email]}}}`, "held"},
+		{`{id: a, on: output, require: "!secret.has(text)"}`, "held"},
+		{`{id: a, on: output}`, "held"},
+	} {
+		p, found := policy.Compile(textPack(t, "  - "+c.rule+"\n"))
+		if p == nil {
+			t.Errorf("%s: %v", c.rule, found)
+			continue
+		}
+		if f := flowOf(p); f.String() != c.want {
+			t.Errorf("%s: %s, want %s", c.rule, &f, c.want)
+		}
+	}
+}
+
+// cut splits a text before runes.
+func cut(rt *rapid.T, text string) (out []string) {
+	r := []rune(text)
+	most := rapid.SampledFrom([]int{1, 2, 9}).Draw(rt, "most")
+	for len(r) > 0 {
+		n := rapid.IntRange(1, min(len(r), most)).Draw(rt, "piece")
+		out, r = append(out, string(r[:n])), r[n:]
+	}
+	return out
+}
+
+// spoken writes a stream with these pieces of text by choice, in turns, on a wire.
+func spoken(d dialect, choices [][]string) string {
+	if d.wire != openai.Chat {
+		whole := d.stream(answer{text: "\x00"})
+		// The dialect's one delta is said once for each piece.
+		var out strings.Builder
+		for _, ev := range strings.SplitAfter(whole, "\n\n") {
+			if !strings.Contains(ev, "delta") || !strings.Contains(ev, `"\u0000"`) {
+				out.WriteString(strings.ReplaceAll(ev, `"\u0000"`, js(strings.Join(choices[0], ""))))
+				continue
+			}
+			for _, p := range choices[0] {
+				out.WriteString(strings.ReplaceAll(ev, `"\u0000"`, js(p)))
+			}
+		}
+		return out.String()
+	}
+	chunk := func(i int, delta m, finish any) any {
+		return m{"id": "c", "object": "chat.completion.chunk", "created": 7, "model": "m", "choices": []any{m{"index": i, "delta": delta, "finish_reason": finish}}}
+	}
+	var events []any
+	for i := range choices {
+		events = append(events, chunk(i, m{"role": "assistant", "content": ""}, nil))
+	}
+	for n, more := 0, true; more; n++ {
+		more = false
+		for i, c := range choices {
+			if n < len(c) {
+				events, more = append(events, chunk(i, m{"content": c[n]}, nil)), true
+			}
+		}
+	}
+	for i := range choices {
+		events = append(events, chunk(i, m{}, "stop"))
+	}
+	return data(append(events, "[DONE]")...)
+}
+
+// heard is the text that the deltas of a stream say, by choice.
+func heard(body string) map[int64]string {
+	out := map[int64]string{}
+	r := wire.NewReader(strings.NewReader(body))
+	for {
+		ev, err := r.Next()
+		if err != nil {
+			return out
+		}
+		doc, err := proviso.DecodeResultJSON(ev.Data)
+		if err != nil {
+			continue
+		}
+		e := llm.Object(doc)
+		switch llm.Text(e["type"]) {
+		case "response.output_text.delta":
+			out[0] += llm.Text(e["delta"])
+		case "content_block_delta", "content_block_start":
+			out[0] += llm.Text(llm.Object(e["delta"])["text"]) + llm.Text(llm.Object(e["content_block"])["text"])
+		}
+		for _, c := range llm.List(e["choices"]) {
+			i, _ := llm.Object(c)["index"].(int64)
+			out[i] += llm.Text(llm.Object(llm.Object(c)["delta"])["content"])
+		}
+	}
+}
+
+// Whatever is said and however it is cut, what is streamed is the decision on the whole text, and nothing of a forbidden match is.
+func TestWindowsDecideAsTheWhole(t *testing.T) {
+	forbidden := regexp.MustCompile(`aé|b{2,3}€\b|\B😀y`)
+	deny := textDoor(t, `  - {id: words, on: output, require: "role == 'assistant' && !(text.contains('aé') || text.matches(r'b{2,3}€\\b|\\B😀y'))"}`+"\n")
+	redacted := regexp.MustCompile(`\b1{2}-1{1,2}|x[éy]{1,2}z`)
+	redact := textDoor(t, `  - {id: cards, on: output, else: {redact: ['\b1{2}-1{1,2}', 'x[éy]{1,2}z'], with: "[no]"}}`+"\n")
+	pieces := []string{"a", "é", "b", "€", "😀", "y", "1", "11-", "x", "z", " ", "\n", "\"", "a long and harmless passage ", "xéy", "bb€"}
+	asked, streamed, early := 0, 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		d := rapid.SampledFrom(dialects).Draw(rt, "wire")
+		n := 1
+		if d.wire == openai.Chat {
+			n = rapid.IntRange(1, 3).Draw(rt, "choices")
+		}
+		var texts []string
+		var cuts [][]string
+		for range n {
+			text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 30).Draw(rt, "text"), "")
+			texts, cuts = append(texts, text), append(cuts, cut(rt, text))
+		}
+		for _, c := range []struct {
+			door *door
+			find *regexp.Regexp
+			deny bool
+		}{{deny, forbidden, true}, {redact, redacted, false}} {
+			c.door.up.say("", spoken(d, cuts))
+			asked++
+			_, _, body := c.door.post(d.wire.Path(), strings.Replace(d.request("m", hello, nil, true), `"stream":true`, fmt.Sprintf(`"stream":true,"n":%d`, n), 1), HeaderSession, fmt.Sprintf("w%d", asked))
+			got := heard(body)
+			stopped := false
+			for _, text := range texts {
+				stopped = stopped || c.deny && c.find.MatchString(text)
+			}
+			if stopped != strings.Contains(body, "Policy: ") {
+				rt.Fatalf("%s: %q: denied: %v, want %v: %s", d.wire.Name(), texts, !stopped, stopped, body)
+			}
+			for i, text := range texts {
+				at := c.find.FindStringIndex(text)
+				said := got[int64(i)]
+				switch {
+				case !c.deny:
+					if want := c.find.ReplaceAllString(text, "[no]"); said != want {
+						rt.Fatalf("%s: %q of %q is %q, want %q: %s", d.wire.Name(), text, cuts[i], said, want, body)
+					}
+				case at != nil:
+					if !strings.HasPrefix(text[:at[0]], said) && !strings.HasPrefix(said, "Policy: ") {
+						rt.Fatalf("%s: %q: %q went out: %s", d.wire.Name(), text, said, body)
+					}
+					if said != "" && !strings.HasPrefix(said, "Policy: ") {
+						early++
+					}
+				case !stopped && said != text:
+					rt.Fatalf("%s: %q of %q is %q: %s", d.wire.Name(), text, cuts[i], said, body)
+				case !strings.HasPrefix(text, said):
+					rt.Fatalf("%s: %q: %q went out: %s", d.wire.Name(), text, said, body)
+				}
+			}
+			streamed++
+		}
+	})
+	if early == 0 {
+		t.Errorf("of %d streams none let text go before a denial", streamed)
+	}
+}
+
+// A match that is cut between events at every character, and at every one of them, is found before its first letter goes out.
+func TestWindowsFindASplitMatch(t *testing.T) {
+	door := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium 😀é')"}`+"\n")
+	before, match, after := strings.Repeat("harmless words ", 10), []rune("plutonium 😀é"), " and more"
+	var cuts [][]string
+	for at := range len(match) + 1 {
+		cuts = append(cuts, []string{before, string(match[:at]), string(match[at:]), after})
+	}
+	cuts = append(cuts, strings.Split(before+string(match)+after, ""))
+	for _, d := range dialects {
+		for n, c := range cuts {
+			door.up.say("", spoken(d, [][]string{c}))
+			_, _, body := door.post(d.wire.Path(), d.request("m", hello, nil, true), HeaderSession, fmt.Sprintf("%s%d", d.wire.Name(), n))
+			said := heard(body)[0]
+			if !strings.Contains(body, "Policy: ") || !strings.HasPrefix(before, said) && !strings.HasPrefix(said, "Policy: ") {
+				t.Errorf("%s, cut %d: %q: %s", d.wire.Name(), n, said, body)
+			}
+			if n == len(cuts)-1 && len(said) < len(before)-len(string(match)) {
+				t.Errorf("%s: only %q went out", d.wire.Name(), said)
+			}
+		}
+	}
+}
+
+// Text flows behind its window: the caller has what is safe while the upstream still speaks.
+func TestWindowsFlow(t *testing.T) {
+	door := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium')"}`+"\n")
+	for _, d := range dialects {
+		t.Run(d.wire.Name(), func(t *testing.T) {
+			first, second := strings.Repeat("harmless words ", 4), "to the end of it"
+			stream := spoken(d, [][]string{{first, second}})
+			at := strings.Index(stream, js(first)) + len(js(first))
+			at += strings.Index(stream[at:], "\n\n") + 2
+			heardIt := make(chan struct{})
+			door.up.mu.Lock()
+			door.up.answer = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				// The first delta is safe once more text than the window came behind it.
+				io.WriteString(w, stream[:at]+strings.ReplaceAll(last(stream[:at]), js(first), js(second)))
+				w.(http.Flusher).Flush()
+				<-heardIt
+				io.WriteString(w, stream[at:])
+			}
+			door.up.mu.Unlock()
+			r, _ := http.NewRequest(http.MethodPost, door.url+d.wire.Path(), strings.NewReader(d.request("m", hello, nil, true)))
+			r.Header.Set("Content-Type", "application/json")
+			resp, err := door.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			lines := bufio.NewScanner(resp.Body)
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), js(first)) {
+					break
+				}
+			}
+			close(heardIt) // without what was safe the test hangs
+			io.Copy(io.Discard, resp.Body)
+		})
+	}
+}
+
+// last is the last event of a stream.
+func last(stream string) string {
+	return stream[strings.LastIndex(strings.TrimSuffix(stream, "\n\n"), "\n\n")+2:]
+}
