@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -98,7 +97,7 @@ type wordBlock struct {
 	table int // the table that it is a row of, from 1; 0 for none
 }
 
-var headingStyle = regexp.MustCompile(`(?i)^(?:heading|title)\s*([1-9]?)$`)
+var headingStyle = lazily(`(?i)^(?:heading|title)\s*([1-9]?)$`)
 
 // tokens reads the tokens of a part and refuses declarations.
 func wordTokens(b []byte, f func(xml.Token) error) error {
@@ -143,7 +142,7 @@ func readStyles(b []byte) map[string]wordStyle {
 			case "style":
 				id, s = attr(t, "styleId"), wordStyle{list: -1}
 			case "name":
-				if m := headingStyle.FindStringSubmatch(attr(t, "val")); m != nil {
+				if m := headingStyle().FindStringSubmatch(attr(t, "val")); m != nil {
 					s.level = 1
 					if n, err := strconv.Atoi(m[1]); err == nil {
 						s.level = n

@@ -2,7 +2,6 @@ package document
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -71,11 +70,11 @@ func (o *outline) cut() {
 func blank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
 
 var (
-	markPattern   = regexp.MustCompile(`^(?:([-*•‣–·◦▪●])|((?:\d{1,4}\.)+\d{1,4}|\d{1,4})([.)]?)|\(?(\d{1,3}|[ivxlcIVXLC]{1,6}|[a-zA-Z])[.)])[ \t\x{a0}]+(\S)`)
-	namedSection  = regexp.MustCompile(`^(?i:(part|chapter|title)|article|section|clause|rule|schedule|annex|appendix|§)\s*(?:\d{1,4}(?:\.\d{1,4})*|[IVXLC]{1,6}|[A-Z])\b[.:)–—-]*\s*`)
-	underline     = regexp.MustCompile(`^(?:={3,}|-{3,}|_{3,}|\*{3,})$`)
-	sayingWord    = regexp.MustCompile(`(?i)\b(?:must|shall|may|should|can|cannot|will|is|are|has|have|not|if|unless)\b`)
-	lettersInside = regexp.MustCompile(`\pL`)
+	markPattern   = lazily(`^(?:([-*•‣–·◦▪●])|((?:\d{1,4}\.)+\d{1,4}|\d{1,4})([.)]?)|\(?(\d{1,3}|[ivxlcIVXLC]{1,6}|[a-zA-Z])[.)])[ \t\x{a0}]+(\S)`)
+	namedSection  = lazily(`^(?i:(part|chapter|title)|article|section|clause|rule|schedule|annex|appendix|§)\s*(?:\d{1,4}(?:\.\d{1,4})*|[IVXLC]{1,6}|[A-Z])\b[.:)–—-]*\s*`)
+	underline     = lazily(`^(?:={3,}|-{3,}|_{3,}|\*{3,})$`)
+	sayingWord    = lazily(`(?i)\b(?:must|shall|may|should|can|cannot|will|is|are|has|have|not|if|unless)\b`)
+	lettersInside = lazily(`\pL`)
 )
 
 func (o *outline) run() {
@@ -87,7 +86,7 @@ func (o *outline) run() {
 			fresh = true
 			continue
 		}
-		if underline.MatchString(l.text) {
+		if underline().MatchString(l.text) {
 			o.flush()
 			fresh = true
 			continue
@@ -181,7 +180,7 @@ func (o *outline) begin(kind, label string, l line, rest int) {
 
 // marked tells the kind of mark that a line begins with, the mark, and where the words begin. A number without a point or bracket is a mark only where an item may begin.
 func (o *outline) marked(l line, may bool) (kind, label string, rest int) {
-	m := markPattern.FindStringSubmatchIndex(l.text)
+	m := markPattern().FindStringSubmatchIndex(l.text)
 	if m == nil {
 		return "", "", 0
 	}
@@ -248,17 +247,17 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 		next = o.lines[i+1]
 	}
 	name = l.text
-	if m := markPattern.FindStringSubmatchIndex(l.text); m != nil {
+	if m := markPattern().FindStringSubmatchIndex(l.text); m != nil {
 		name = l.text[m[10]:]
 	}
-	short := utf8.RuneCountInString(name) <= 90 && len(strings.Fields(name)) <= 12 && lettersInside.MatchString(name)
+	short := utf8.RuneCountInString(name) <= 90 && len(strings.Fields(name)) <= 12 && lettersInside().MatchString(name)
 	if !short {
 		return 0, ""
 	}
 	if level := o.large[i]; level > 0 {
-		return level, orName(namedSection.ReplaceAllString(name, ""), name)
+		return level, orName(namedSection().ReplaceAllString(name, ""), name)
 	}
-	if len(o.para) == 0 && underline.MatchString(next.text) && len(next.text)+2 >= len(l.text)/2 && next.text[0] != '_' && next.text[0] != '*' {
+	if len(o.para) == 0 && underline().MatchString(next.text) && len(next.text)+2 >= len(l.text)/2 && next.text[0] != '_' && next.text[0] != '*' {
 		if next.text[0] == '=' {
 			return 1, name
 		}
@@ -268,24 +267,24 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 	if !fresh && next.text != "" || strings.ContainsRune(".;:,?!", rune(l.text[len(l.text)-1])) || !unicode.IsUpper(first) && !unicode.IsDigit(first) {
 		return 0, ""
 	}
-	if s := namedSection.FindStringSubmatchIndex(l.text); s != nil && !sayingWord.MatchString(l.text[s[1]:]) {
+	if s := namedSection().FindStringSubmatchIndex(l.text); s != nil && !sayingWord().MatchString(l.text[s[1]:]) {
 		level = 2
 		if s[2] >= 0 {
 			level = 1
 		}
 		return level, orName(l.text[s[1]:], l.text)
 	}
-	if m := markPattern.FindStringSubmatch(l.text); m != nil {
-		if m[2] == "" || strings.Count(m[2], ".") == 0 && m[3] == "" || sayingWord.MatchString(name) {
+	if m := markPattern().FindStringSubmatch(l.text); m != nil {
+		if m[2] == "" || strings.Count(m[2], ".") == 0 && m[3] == "" || sayingWord().MatchString(name) {
 			return 0, ""
 		}
 		if after := o.after(i); after != "" {
-			if n := markPattern.FindStringSubmatch(after); n != nil && n[2] != "" && strings.Count(n[2], ".") == strings.Count(m[2], ".") {
+			if n := markPattern().FindStringSubmatch(after); n != nil && n[2] != "" && strings.Count(n[2], ".") == strings.Count(m[2], ".") {
 				return 0, "" // a list of short items
 			}
 		}
 		if next.text != "" {
-			if n := markPattern.FindStringSubmatch(next.text); n == nil || !strings.HasPrefix(n[2], m[2]+".") {
+			if n := markPattern().FindStringSubmatch(next.text); n == nil || !strings.HasPrefix(n[2], m[2]+".") {
 				return 0, ""
 			}
 		}
@@ -294,7 +293,7 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 	if strings.ToUpper(name) == name && strings.ToLower(name) != name && utf8.RuneCountInString(name) > 2 && fresh {
 		return 1, name
 	}
-	if fresh && next.text == "" && len(strings.Fields(name)) <= 6 && !sayingWord.MatchString(name) && o.after(i) != "" && titled(name) {
+	if fresh && next.text == "" && len(strings.Fields(name)) <= 6 && !sayingWord().MatchString(name) && o.after(i) != "" && titled(name) {
 		return 2, name
 	}
 	return 0, ""

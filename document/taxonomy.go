@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Category is a group of uses that policies for models restrict. Words matches the text of a clause about it.
+// Category is a group of uses that policies for models restrict. Words gives the pattern that matches the text of a clause about it; it is never nil in AcceptableUse.
 type Category struct {
 	Name  string
 	Means string // what is restricted, in a sentence
-	Words *regexp.Regexp
+	Words func() *regexp.Regexp
 }
 
 // AcceptableUse are the groups of uses that published acceptable-use policies and responsible-AI licences restrict (the survey of 30 developers' policies and the RAIL clauses, methods §10), described in our own words.
@@ -39,7 +39,7 @@ var AcceptableUse = []Category{
 }
 
 func category(name, means, words string) Category {
-	return Category{name, means, regexp.MustCompile(`(?i)` + words)}
+	return Category{name, means, lazily(`(?i)` + words)}
 }
 
 // Uses finds the clauses of a document about each category, by id in the order of the document. Words decide, so that a clause may be in several categories, and a category that is named in words which are not in its table is not found.
@@ -50,7 +50,7 @@ func (d *Document) Uses(categories []Category) map[string][]string {
 	}
 	for _, k := range categories {
 		for _, c := range d.Clauses {
-			if k.Words.MatchString(c.Text) {
+			if k.Words().MatchString(c.Text) {
 				out[k.Name] = append(out[k.Name], c.ID)
 			}
 		}
