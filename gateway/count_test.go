@@ -35,6 +35,8 @@ func TestCountTokens(t *testing.T) {
 		{"a card", []said{{role: "user", text: "card 1111-2222-3333-4444"}}, nil, nil, 200, "14", "card [card]", "1111-2222"},
 		{"tools", hello, []string{"lookup", "erase"}, nil, 200, "14", "lookup", "erase"},
 		{"a tool that may not be offered", hello, []string{"lookup", "retired"}, nil, 403, "words-1", "", ""},
+		{"a result with a card", []said{{role: "user", text: "hi"}, {role: "assistant", uses: []use{{"c1", "lookup", `{"id":"A"}`}}}, {role: "tool", call: "c1", text: "card 1111-2222-3333-4444"}}, nil, nil, 200, "14", "card [card]", "1111-2222"},
+		{"a result that is withheld", []said{{role: "user", text: "hi"}, {role: "assistant", uses: []use{{"c1", "lookup", `{"id":"A"}`}}}, {role: "tool", call: "c1", text: "plutonium"}}, nil, nil, 200, "14", "[withheld]", `"plutonium"`},
 		{"an agent that may not begin", hello, nil, []string{"X-Proviso-Agent", "banned-1"}, 403, "may not begin", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -148,7 +148,7 @@ func TestRoutes(t *testing.T) {
 			t.Fatal(found)
 		}
 		routes := Routes(p)
-		if len(routes) != len(Wires)+1 {
+		if len(routes) != len(Wires)+2 {
 			t.Fatalf("%d routes", len(routes))
 		}
 		for _, r := range routes {

@@ -32,7 +32,10 @@ type RoutePoint struct {
 // wirePoints are the points that every wire passes. The end of a session is told to the decision API only.
 var wirePoints = []proviso.Point{proviso.SessionStart, proviso.Input, proviso.ModelRequestPoint, proviso.ToolListPoint, proviso.ModelResponsePoint, proviso.Output, proviso.ToolCallPoint, proviso.ToolResultPoint}
 
-// Routes lists what of a policy is enforced on which path. TestRoutes and TestMatrix show that the list is true.
+// countPoints are the points that a request passes whose tokens are counted; no model answers it.
+var countPoints = []proviso.Point{proviso.SessionStart, proviso.Input, proviso.ModelRequestPoint, proviso.ToolListPoint, proviso.ToolResultPoint}
+
+// Routes lists what of a policy is enforced on which path. TestRoutes, TestMatrix and TestCountTokens show that the list is true.
 func Routes(p *policy.Policy) []Route {
 	f := flowOf(p)
 	text := f.String()
@@ -40,6 +43,7 @@ func Routes(p *policy.Policy) []Route {
 	for _, w := range Wires {
 		out = append(out, Route{Method: "POST", Path: w.Path(), Wire: w.Name(), Text: text, Calls: "held", Points: pointsOf(p, wirePoints)})
 	}
+	out = append(out, Route{Method: "POST", Path: countPath, Points: pointsOf(p, countPoints)})
 	return append(out, Route{Method: "POST", Path: "/v1/decide", Points: pointsOf(p, proviso.Points())})
 }
 
