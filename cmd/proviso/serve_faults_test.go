@@ -244,6 +244,34 @@ func TestServeOutOfFileDescriptors(t *testing.T) {
 	}
 }
 
+// An environment with nothing in it but where programs are: no home, no locale but C, a working folder that is gone. The server runs from its flags alone, reads its packs again on SIGHUP, and keeps what stood before where they are broken.
+func TestServeBareEnvironment(t *testing.T) {
+	if _, err := exec.LookPath("env"); err != nil {
+		t.Skip("skipped: no env to empty the environment with")
+	}
+	pack, data := servePack(t), filepath.Join(t.TempDir(), "data")
+	gone := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(gone, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, []string{"env", "-i", "LC_ALL=C", "PATH=" + os.Getenv("PATH"), "sh", "-c", `cd "$0" && rmdir "$0" && exec "$@"`, gone}, pack, data)
+	client := &http.Client{}
+	if out := s.call(client, "one", "ring", `{}`); out["outcome"] != "allow" {
+		t.Fatalf("%v", out)
+	}
+	write(t, filepath.Join(pack, "rules.yaml"), "grants:\n  - {tools: [lookup]}\n")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	until(t, "the new rules count", func() bool { return s.call(client, "one", "ring", `{}`)["outcome"] == "deny" })
+	write(t, filepath.Join(pack, "rules.yaml"), "grants: [\n")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	until(t, "the broken rules are told", func() bool { return strings.Contains(s.errs.String(), "not reloaded") })
+	if out := s.call(client, "one", "ring", `{}`); out["outcome"] != "deny" {
+		t.Errorf("after rules that do not load: %v", out)
+	}
+	s.stop()
+	verify(t, data)
+}
+
 // small mounts a file system of some megabytes, or skips the test.
 func small(t *testing.T, size string) string {
 	t.Helper()
