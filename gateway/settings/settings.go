@@ -282,12 +282,12 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	if err == nil {
 		d.Server, err = gateway.New(ctx, *cfg)
 	}
-	if x, ok := cfg.Telemetry.Trace.(*otlp.Exporter); ok && err == nil {
-		x.Watch(d.Server.Metrics)
-	}
 	if err != nil {
 		d.Close()
 		return nil, err
+	}
+	if x, ok := cfg.Telemetry.Trace.(*otlp.Exporter); ok {
+		x.Watch(d.Server.Metrics)
 	}
 	d.seen = d.fingerprint()
 	return d, nil
