@@ -122,7 +122,12 @@ func (r *Reader) line(raw []byte) (line, all []byte, err error) {
 				continue
 			}
 		}
-		end := bytes.IndexAny(chunk, "\r\n")
+		end := bytes.IndexByte(chunk, '\n')
+		if end < 0 {
+			end = bytes.IndexByte(chunk, '\r')
+		} else if cr := bytes.IndexByte(chunk[:end], '\r'); cr >= 0 {
+			end = cr
+		}
 		taken := end + 1
 		if end < 0 {
 			end, taken = len(chunk), len(chunk)
