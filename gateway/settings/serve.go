@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 )
 
@@ -32,6 +33,8 @@ func (d *Door) Serve(ctx context.Context, s Serving) error {
 	failed := make(chan error, 2)
 	go func() { failed <- agents.Serve(s.Agents) }()
 	go func() { failed <- admin.Serve(s.Admin) }()
+	// What compiling the packs needed is a multiple of what serving needs; the machine has it back before the first request.
+	debug.FreeOSMemory()
 	var tick <-chan time.Time
 	if s.Watch > 0 {
 		t := time.NewTicker(s.Watch)
