@@ -67,7 +67,12 @@ func compare(s setting, threads, turns int, torch *torch) error {
 		if err != nil {
 			return err
 		}
-		if math.Abs(got-want) > 1e-4 {
+		// On the way sums in another order may differ by a unit of the fourth decimal; the loss that is compared at the end may not.
+		within := 1e-4
+		if i == check-1 {
+			within = 0.5e-4
+		}
+		if math.Abs(got-want) > within {
 			return fmt.Errorf("step %d: the loss is %.5f, PyTorch's %.5f", i+1, got, want)
 		}
 		if i == check-1 {
