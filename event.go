@@ -3,6 +3,7 @@ package proviso
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -206,38 +207,30 @@ func (j *JSON) UnmarshalJSON(b []byte) error {
 // String returns the text.
 func (j JSON) String() string { return string(j) }
 
-// CloneBody copies a body with everything in it that a caller could change later; nil stays nil. Texts and numbers are shared, lists and maps are not.
+// CloneBody copies a body with everything in it that a caller could change later; nil stays nil.
+// Texts are copied as well: they are often a part of a whole request, which would be kept for as long as the copy is. The attributes of a Lifecycle share theirs.
 func CloneBody(b Body) Body {
 	switch b := b.(type) {
 	case *Message:
-		c := *b
-		c.Confirms = slices.Clone(b.Confirms)
-		return &c
+		return &Message{Role: b.Role, Text: strings.Clone(b.Text), Confirms: cloneTexts(b.Confirms)}
 	case *ToolCall:
 		c := cloneCall(*b)
 		return &c
 	case *ToolResult:
-		c := *b
-		c.Content = slices.Clone(b.Content)
-		return &c
+		return &ToolResult{CallID: strings.Clone(b.CallID), Tool: strings.Clone(b.Tool), Content: slices.Clone(b.Content), Text: strings.Clone(b.Text), IsError: b.IsError}
 	case *ToolList:
-		c := *b
-		c.Tools = slices.Clone(b.Tools)
-		return &c
+		return &ToolList{Tools: cloneTexts(b.Tools)}
 	case *ModelRequest:
-		c := *b
-		c.Tools = slices.Clone(b.Tools)
-		return &c
+		return &ModelRequest{Model: strings.Clone(b.Model), Text: strings.Clone(b.Text), Tools: cloneTexts(b.Tools)}
 	case *ModelResponse:
-		c := *b
-		c.Calls = slices.Clone(b.Calls)
+		c := &ModelResponse{ID: strings.Clone(b.ID), Text: strings.Clone(b.Text), Calls: slices.Clone(b.Calls)}
 		for i := range c.Calls {
 			c.Calls[i] = cloneCall(c.Calls[i])
 		}
-		return &c
+		return c
 	case *Lifecycle:
 		c := *b
-		c.Labels = slices.Clone(b.Labels)
+		c.Labels = cloneTexts(b.Labels)
 		c.Attributes, _ = CloneValue(b.Attributes).(map[string]any)
 		return &c
 	}
@@ -245,8 +238,15 @@ func CloneBody(b Body) Body {
 }
 
 func cloneCall(c ToolCall) ToolCall {
-	c.Args = slices.Clone(c.Args)
-	return c
+	return ToolCall{ID: strings.Clone(c.ID), Tool: strings.Clone(c.Tool), Args: slices.Clone(c.Args), Response: strings.Clone(c.Response), Index: c.Index}
+}
+
+func cloneTexts(list []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = strings.Clone(out[i])
+	}
+	return out
 }
 
 // CloneValue copies the lists and maps that a decoded value is made of.

@@ -158,6 +158,9 @@ func (c *conversation) fresh() {
 func (c *conversation) changeTo(b proviso.Body) (change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.changed) == 0 {
+		return change{}, false
+	}
 	ch, ok := c.changed[bodyDigest(b)]
 	return ch, ok
 }
@@ -179,6 +182,9 @@ func (c *conversation) replaced(text, known string) {
 func (c *conversation) knownAs(text string) (known string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.said) == 0 {
+		return "", false
+	}
 	known, ok = c.said[digestOf(text)]
 	return known, ok
 }

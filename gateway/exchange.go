@@ -200,6 +200,7 @@ func (x *exchange) note(r *proviso.Record) {
 		x.last = id
 	}
 	x.counts.decided(x.wire.Name(), r)
+	x.decisionSpan(r)
 	if r.Decision.Outcome != proviso.Allow {
 		var rules []string
 		for _, reason := range r.Decision.Reasons {
@@ -419,10 +420,8 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 			x.counts.hidden.Add(1)
 		}
 	}
-	for _, lists := range []struct{ list, choice string }{{"/tools", "/tool_choice"}, {"/functions", "/function_call"}} {
-		if v, ok := wire.Get(x.body, lists.list); ok && len(hidden) > 0 && strings.Trim(string(v), "[] \n\t\r") == "" {
-			x.body = wire.Delete(wire.Delete(x.body, lists.list), lists.choice)
-		}
+	if len(hidden) > 0 {
+		x.body = withoutEmptyLists(x.body)
 	}
 	if len(x.req.Tools) == 0 {
 		return nil
@@ -438,6 +437,16 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	}
 	x.conv.offered = d
 	return nil
+}
+
+// withoutEmptyLists leaves out lists of tools in which nothing is left, and the choice among them: providers refuse both.
+func withoutEmptyLists(body []byte) []byte {
+	for _, lists := range []struct{ list, choice string }{{"/tools", "/tool_choice"}, {"/functions", "/function_call"}} {
+		if v, ok := wire.Get(body, lists.list); ok && strings.Trim(string(v), "[] \n\t\r") == "" {
+			body = wire.Delete(wire.Delete(body, lists.list), lists.choice)
+		}
+	}
+	return body
 }
 
 func deletedAlready(later []wire.Tool, at string) bool {

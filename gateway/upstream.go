@@ -124,7 +124,8 @@ func (t *terms) ask(ctx context.Context, u *Upstream, path string, headers http.
 		return nil, err
 	}
 	q.Header = headers
-	return t.clientFor(u.Private).Do(q)
+	// Not through the client: it looks for cookies, redirects and credentials in addresses, and upstreams have none of them.
+	return t.clientFor(u.Private).Transport.RoundTrip(q)
 }
 
 // clientFor is the client for addresses that may be private, or may not.

@@ -6,10 +6,10 @@ import (
 	"github.com/proviso-dev/proviso"
 )
 
-// Clone copies a record with everything that a caller could change later. Texts and numbers are shared, lists and maps are not. Back ends that encode later take a copy first.
+// Clone copies a record with everything that a caller could change later. Back ends that encode later take a copy first.
 func Clone(r *proviso.Record) *proviso.Record { return cloneRecord(r) }
 
-// cloneRecord copies everything that a caller could change later. Texts and numbers are shared, lists and maps are not.
+// cloneRecord copies everything that a caller could change later, and the texts of the body.
 func cloneRecord(r *proviso.Record) *proviso.Record {
 	c := *r
 	c.Event.Agents = slices.Clone(r.Event.Agents)
