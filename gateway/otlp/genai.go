@@ -13,7 +13,7 @@ import (
 )
 
 // The GenAI conventions of OpenTelemetry are in development and have no stable version. The metric is that of opentelemetry.io/docs/specs/semconv/gen-ai as of the semantic conventions 1.42, in which gen_ai.provider.name has taken the place of gen_ai.system.
-// No version has guardrails: the attributes gen_ai.security.* and gen_ai.guardian.* are those of the proposal open-telemetry/semantic-conventions#3233. A later proposal has other names (semantic-conventions-genai#427), so that these may change.
+// No version has guardrails: the spans run_guardrail, the events gen_ai.security.finding and the attributes gen_ai.security.* are those of the open proposal semantic-conventions-genai#427, as of August 2026, which is being renamed as it is discussed; so these may change.
 
 // operationBounds are the buckets that the conventions advise for gen_ai.client.operation.duration, in seconds.
 var operationBounds = []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
@@ -127,7 +127,8 @@ func (o *operations) durations() gateway.Metric {
 }
 
 // noted are the attributes that the conventions have other words for, or that label metrics.
-var noted = map[string]bool{"gen_ai.provider.name": true, "gen_ai.request.model": true, "gen_ai.usage.input_tokens": true, "gen_ai.usage.output_tokens": true, "proviso.outcome": true, "proviso.point": true, "proviso.policy": true, "proviso.denied_by": true}
+var noted = map[string]bool{"gen_ai.provider.name": true, "gen_ai.request.model": true, "gen_ai.usage.input_tokens": true, "gen_ai.usage.output_tokens": true,
+	"proviso.outcome": true, "proviso.point": true, "proviso.policy": true, "proviso.rules": true, "proviso.audited_rules": true, "proviso.edited": true, "proviso.session": true, "proviso.call_id": true}
 
 // note keeps an attribute for guardrail and operations.
 func (s *span) note(key string, value any) {
@@ -140,6 +141,8 @@ func (s *span) note(key string, value any) {
 	switch v := value.(type) {
 	case int64:
 		s.said[key] = strconv.FormatInt(v, 10)
+	case bool:
+		s.said[key] = strconv.FormatBool(v)
 	case string:
 		s.said[key] = v
 	case []string:
@@ -147,28 +150,63 @@ func (s *span) note(key string, value any) {
 	}
 }
 
-// targets are what the proposal calls the points.
-var targets = map[string]string{"input": "llm_input", "model_request": "llm_input", "output": "llm_output", "model_response": "llm_output", "tool_list": "tool_definition", "tool_call": "tool_call"}
+// target is what the proposal calls a point: a kind of content, and whether it goes to the model or comes from it.
+type target struct{ kind, direction string }
 
-// guardrail says in the words of the proposal what was decided about a request. A request that failed otherwise than by a decision has none of them.
+var targets = map[string]target{
+	"input": {"llm", "input"}, "model_request": {"llm", "input"}, "output": {"llm", "output"}, "model_response": {"llm", "output"},
+	"tool_list": {"tool_definition", ""}, "tool_call": {"tool_call", "input"}, "tool_result": {"tool_call", "output"},
+}
+
+// verdict is what the proposal calls an outcome: what the guardrail found, and what was done.
+type verdict struct{ found, done string }
+
+var verdicts = map[string]verdict{"deny": {"deny", "block"}, "needs_info": {"deny", "block"}, "escalate": {"escalate", "escalate"}, "allow": {"allow", "allow"}}
+
+// guardrail says in the words of the proposal what a decision was.
 func guardrail(said map[string]string) []any {
-	decision := map[string]string{"allow": "allow", "deny": "deny"}[said["proviso.outcome"]]
-	if decision == "" {
-		return nil
-	}
-	out := []any{attribute("gen_ai.guardian.name", "proviso"), attribute("gen_ai.security.decision.type", decision)}
-	target := "message" // the request and its answer as a whole
-	if decision == "deny" {
-		if target = targets[said["proviso.point"]]; target == "" {
-			target = cmp.Or(said["proviso.point"], "message")
+	v := verdicts[said["proviso.outcome"]]
+	if v.found == "allow" {
+		switch {
+		case said["proviso.edited"] == "true":
+			v = verdict{"modify", "modify"}
+		case said["proviso.audited_rules"] != "":
+			v.found = "warn"
 		}
 	}
-	out = append(out, attribute("gen_ai.security.target.type", target))
-	if rules := said["proviso.denied_by"]; decision == "deny" && rules != "" {
-		out = append(out, attribute("gen_ai.security.policy.id", rules))
+	at, ok := targets[said["proviso.point"]]
+	if !ok {
+		at.kind = said["proviso.point"]
 	}
-	if digest := said["proviso.policy"]; digest != "" {
-		out = append(out, attribute("gen_ai.security.policy.version", digest))
+	out := []any{
+		attribute("gen_ai.operation.name", "run_guardrail"), attribute("gen_ai.security.guardrail.name", "proviso"),
+		attribute("gen_ai.security.target.type", at.kind), attribute("gen_ai.security.verdict.type", v.found), attribute("gen_ai.security.action.type", v.done),
+	}
+	for _, x := range []struct{ key, value string }{
+		{"gen_ai.security.target.subtype", at.direction},
+		{"gen_ai.security.target.id", said["proviso.call_id"]},
+		{"gen_ai.security.policy.id", said["proviso.policy"]},
+		{"gen_ai.security.policy.rule.id", strings.Trim(said["proviso.rules"]+","+said["proviso.audited_rules"], ",")},
+		{"gen_ai.conversation.id", said["proviso.session"]},
+	} {
+		if x.value != "" {
+			out = append(out, attribute(x.key, x.value))
+		}
+	}
+	return out
+}
+
+// findings are the events of a decision span: one for each rule that found something, as gen_ai.security.finding.
+func findings(said map[string]string, at string) (out []any) {
+	rules := strings.Trim(said["proviso.rules"]+","+said["proviso.audited_rules"], ",")
+	if rules == "" {
+		return nil
+	}
+	for _, rule := range strings.Split(rules, ",") {
+		out = append(out, map[string]any{"name": "gen_ai.security.finding", "timeUnixNano": at, "attributes": []any{
+			attribute("gen_ai.security.policy.id", said["proviso.policy"]), attribute("gen_ai.security.policy.rule.id", rule),
+			attribute("gen_ai.security.risk.finding", "custom:policy_violation"), attribute("gen_ai.security.target.type", targets[said["proviso.point"]].kind),
+		}})
 	}
 	return out
 }

@@ -57,6 +57,7 @@ type Exporter struct {
 const (
 	maxQueue = 4096
 	maxBatch = 512
+	maxText  = 1024 // bytes of an attribute's value
 	interval = 2 * time.Second
 )
 
@@ -185,6 +186,7 @@ type span struct {
 	exporter          *Exporter
 	trace, id, parent string
 	sampled           bool
+	decision          bool // it is about one decision, and not about a request
 	name              string
 	begin, end        time.Time
 
@@ -251,6 +253,14 @@ func (s *span) Set(key string, value any) {
 	}
 }
 
+// Decision begins a span below this one. It is nil where the GenAI conventions, which alone have spans of decisions, are not opted into, and where the trace is not sampled.
+func (s *span) Decision(name string, began time.Time) gateway.Span {
+	if !s.exporter.GenAI || !s.sampled {
+		return nil
+	}
+	return &span{exporter: s.exporter, trace: s.trace, id: random(8), parent: s.id, sampled: true, decision: true, name: name, begin: began}
+}
+
 // Inject makes requests that go out children of the span. The state of another trace than the one that goes on is not passed on.
 func (s *span) Inject(h http.Header) {
 	flags := "00"
@@ -267,9 +277,14 @@ func (s *span) Inject(h http.Header) {
 func (s *span) End(failure string) {
 	s.mu.Lock()
 	s.end, s.failure = time.Now(), failure
-	if s.exporter.GenAI {
-		s.exporter.operations.add(s.said, failure, s.end.Sub(s.begin))
+	if s.begin.IsZero() || s.begin.After(s.end) {
+		s.begin = s.end // by a clock that was put back since
+	}
+	switch {
+	case s.decision:
 		s.set = append(s.set, guardrail(s.said)...)
+	case s.exporter.GenAI:
+		s.exporter.operations.add(s.said, failure, s.end.Sub(s.begin))
 	}
 	s.mu.Unlock()
 	if !s.sampled {
@@ -282,13 +297,25 @@ func (s *span) End(failure string) {
 	}
 }
 
+// The kinds of spans, as OTLP numbers them.
+const (
+	kindInternal = 1
+	kindServer   = 2
+)
+
 // form is the span as OTLP has it in JSON: ids in hex, times in nanoseconds as texts.
 func (s *span) form() map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[string]any{"traceId": s.trace, "spanId": s.id, "name": s.name, "kind": 2, "startTimeUnixNano": nano(s.begin), "endTimeUnixNano": nano(s.end), "attributes": s.set}
+	out := map[string]any{"traceId": s.trace, "spanId": s.id, "name": s.name, "kind": kindServer, "startTimeUnixNano": nano(s.begin), "endTimeUnixNano": nano(s.end), "attributes": s.set}
 	if s.parent != "" {
 		out["parentSpanId"] = s.parent
+	}
+	if s.decision {
+		out["kind"] = kindInternal
+		if list := findings(s.said, nano(s.end)); list != nil {
+			out["events"] = list
+		}
 	}
 	if s.failure != "" {
 		out["status"] = map[string]any{"code": 2, "message": s.failure}
@@ -303,6 +330,9 @@ func attribute(key string, value any) map[string]any {
 	var v map[string]any
 	switch x := value.(type) {
 	case string:
+		if len(x) > maxText { // such as the name of a model or a tool, which strangers choose
+			x = strings.ToValidUTF8(x[:maxText], "")
+		}
 		v = map[string]any{"stringValue": x}
 	case bool:
 		v = map[string]any{"boolValue": x}
