@@ -5,9 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"time"
 
+	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/journal"
 )
 
@@ -198,7 +199,7 @@ func (w *writer) transact(ctx context.Context, batch []*request) (single []error
 	if err := w.sync(ctx, waited); err != nil {
 		return nil, err
 	}
-	if err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin.exec(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.fill(ctx, batch, single); err != nil {
@@ -232,43 +233,34 @@ func (w *writer) sync(ctx context.Context, full bool) error {
 	return nil
 }
 
+// fill writes a batch inside a transaction.
 func (w *writer) fill(ctx context.Context, batch []*request, single []error) error {
 	wrote := false
-	var bad *requestError
+	w.links = w.links[:0]
+	defer func() { clear(w.links) }()
+	if len(w.tips) > maxTips {
+		clear(w.tips)
+	}
 	for i, r := range batch {
-		if r.task != nil {
-			err := r.task(ctx)
-			if errors.As(err, &bad) {
-				single[i] = bad.err
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			wrote = true
-			continue
+		work := r.task
+		if work == nil {
+			work = func(ctx context.Context) error { return w.seal(ctx, r) }
 		}
-		entries, err := w.seal(ctx, r)
-		if errors.As(err, &bad) {
+		var bad *requestError
+		switch err := work(ctx); {
+		case err == nil:
+			wrote = wrote || r.task != nil || len(r.records) > 0
+		case errors.As(err, &bad):
 			single[i] = bad.err
-			continue
-		}
-		if err != nil {
+		default:
 			return err
 		}
-		for _, e := range entries {
-			if _, err := w.insert.ExecContext(ctx, e.Session, int64(e.Seq), e.Hash[:], string(e.Head), string(e.Body)); err != nil {
-				return err
-			}
-			wrote = true
-		}
-		maps.Copy(w.tips, w.ahead)
 	}
 	if !wrote && w.loose {
 		// A commit that changes nothing syncs nothing, and what was enqueued before has to become durable.
 		return w.exec(ctx, "UPDATE meta SET syncs = syncs + 1")
 	}
-	return nil
+	return w.insert(ctx, w.links)
 }
 
 // requestError is of a request that can never be written, whatever the disk does; it has changed nothing.
@@ -276,38 +268,49 @@ type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }
 
-// seal makes the records of a request links of their chains, all or none; what the tips are then is in ahead. The entries are good until the next request.
-func (w *writer) seal(ctx context.Context, r *request) ([]journal.Entry, error) {
-	clear(w.ahead)
-	clear(w.entries)
-	w.entries = w.entries[:0]
+// link is a record that was sealed, and the tip that it follows.
+type link struct {
+	journal.Entry
+	after journal.Tip
+}
+
+// seal makes the records of a request links of their chains, all or none.
+func (w *writer) seal(ctx context.Context, r *request) (err error) {
+	begin := len(w.links)
 	for _, rec := range r.records {
-		id := rec.Event.Session
-		tip, ok := w.ahead[id]
-		if !ok {
-			tip, ok = w.tips[id]
+		if err = w.join(ctx, rec); err != nil {
+			break
 		}
-		if !ok && rec.Event.Seq > 1 { // a first record was taken in only because the session had none
-			var err error
-			if tip, err = scanTip(w.last.QueryRowContext(ctx, id)); err != nil {
-				return nil, err
-			}
-		}
-		if rec.Event.Seq != tip.Length+1 {
-			// What it followed was taken in and then could not be written.
-			return nil, &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
-		}
-		e, err := journal.Seal(rec, tip.Head)
-		if err != nil {
-			return nil, &requestError{err}
-		}
-		w.ahead[id] = journal.Tip{Length: tip.Length + 1, Head: e.Hash}
-		w.entries = append(w.entries, e)
 	}
-	if len(w.tips) > maxTips {
-		clear(w.tips)
+	if err != nil {
+		for _, l := range slices.Backward(w.links[begin:]) {
+			w.tips[l.Session] = l.after
+		}
+		w.links = w.links[:begin]
 	}
-	return w.entries, nil
+	return err
+}
+
+// join makes a record the next link of its chain.
+func (w *writer) join(ctx context.Context, rec *proviso.Record) (err error) {
+	id := rec.Event.Session
+	tip, ok := w.tips[id]
+	if !ok && rec.Event.Seq > 1 { // a first record was taken in only because the session had none
+		if tip, err = scanTip(w.last.QueryRowContext(ctx, id)); err != nil {
+			return err
+		}
+	}
+	if rec.Event.Seq != tip.Length+1 {
+		// What it followed was taken in and then could not be written.
+		return &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
+	}
+	e, err := journal.Seal(rec, tip.Head)
+	if err != nil {
+		return &requestError{err}
+	}
+	w.links = append(w.links, link{e, tip})
+	w.tips[id] = journal.Tip{Length: e.Seq, Head: e.Hash}
+	return nil
 }
 
 func scanTip(row *sql.Row) (journal.Tip, error) {

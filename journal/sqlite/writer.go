@@ -59,14 +59,16 @@ type writer struct {
 	done     chan struct{}
 
 	// Only the goroutine uses these.
-	tips    map[string]journal.Tip
-	ahead   map[string]journal.Tip // of the request in hand
-	entries []journal.Entry        // of the request in hand
-	insert  *sql.Stmt
-	last    *sql.Stmt
-	full    bool // whether commits are synced now
-	loose   bool // whether something was committed and not synced
-	commit  func(context.Context) error
+	tips   map[string]journal.Tip
+	links  []link     // of the batch in hand
+	one    *statement // adds a record
+	many   *statement // adds as many as together
+	begin  *statement
+	commit func(context.Context) error
+	last   *sql.Stmt
+	calls  []*statement // all of the above that are to be closed
+	full   bool         // whether commits are synced now
+	loose  bool         // whether something was committed and not synced
 
 	committed atomic.Int64
 	commits   atomic.Int64
@@ -86,7 +88,7 @@ type request struct {
 
 func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
 	w := &writer{
-		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, ahead: map[string]journal.Tip{}, full: true,
+		store: s, accepted: map[string]uint64{}, tips: map[string]journal.Tip{}, full: true,
 		space: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	w.timer = time.AfterFunc(time.Hour, w.ripen)
@@ -103,7 +105,6 @@ func newWriter(ctx context.Context, s *Store, fresh bool) (*writer, error) {
 		db.Close()
 		return nil, failure(op, err)
 	}
-	w.commit = func(ctx context.Context) error { return w.exec(ctx, "COMMIT") }
 	if err = w.prepare(ctx, fresh); err != nil {
 		w.close()
 		return nil, failure(op, err)
@@ -125,8 +126,19 @@ func (w *writer) prepare(ctx context.Context, fresh bool) (err error) {
 	if w.last, err = w.conn.PrepareContext(ctx, "SELECT seq, hash FROM records WHERE session = ? ORDER BY seq DESC LIMIT 1"); err != nil {
 		return notStore(w.store.path, "is not a journal of Proviso")
 	}
-	w.insert, err = w.conn.PrepareContext(ctx, "INSERT INTO records (session, seq, hash, head, body) VALUES (?, ?, ?, ?, ?)")
-	return err
+	var end *statement
+	for _, x := range []struct {
+		to    **statement
+		query string
+		args  int
+	}{{&w.one, insertion(1), columns}, {&w.many, insertion(together), together * columns}, {&w.begin, "BEGIN IMMEDIATE", 0}, {&end, "COMMIT", 0}} {
+		if *x.to, err = prepare(w.conn, x.query, x.args); err != nil {
+			return err
+		}
+		w.calls = append(w.calls, *x.to)
+	}
+	w.commit = end.exec
+	return nil
 }
 
 func (w *writer) exec(ctx context.Context, q string, args ...any) error {
@@ -136,10 +148,11 @@ func (w *writer) exec(ctx context.Context, q string, args ...any) error {
 
 // close releases the connection. Statements that stay open would keep SQLite from closing it.
 func (w *writer) close() {
-	for _, st := range []*sql.Stmt{w.insert, w.last} {
-		if st != nil {
-			st.Close()
-		}
+	for _, st := range w.calls {
+		st.close()
+	}
+	if w.last != nil {
+		w.last.Close()
 	}
 	if w.conn != nil {
 		w.conn.Close()
