@@ -207,7 +207,7 @@ func begin(ctx context.Context, cfg Config, second *frame) (*run, int, error) {
 		if err := r.remember(ctx, files); err != nil {
 			return nil, 0, err
 		}
-		defer r.saved.file.Close()
+		defer r.saved.log.Close()
 	}
 	if err := r.all(ctx, files); err != nil {
 		return nil, 0, err

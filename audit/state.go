@@ -1,28 +1,25 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/resume"
 )
 
 // CodeState is the code of a state file that cannot be used.
 const CodeState = "PV408"
 
 // savedState is the file in which an audit keeps the sessions that are done, so that one that was killed goes on where it stopped.
-// Its first line says what it is about; each further line is one finished session under the hash of its input. What a crash left of a last line is cut off.
+// Its first line says what it is about; each further line is one finished session under the hash of its input.
 type savedState struct {
-	file  *os.File
+	log   *resume.Log
 	done  map[string][]byte // sessions as JSON, by key
 	lines map[string]*sessionLines
 }
@@ -50,91 +47,47 @@ type sessionLines struct {
 // stateForm changes where a session of an older state file would not be what this program finds.
 const stateForm = 1
 
+// StateError tells that the state of an earlier run cannot be used. Nothing was audited, and the file is as it was. Its Code is CodeState.
+type StateError = resume.FileError
+
+var stateTrouble = resume.Trouble{Code: CodeState, Hint: "name another file, or remove it"}
+
+var stateFile = &resume.Form{Key: "proviso_audit", Noun: "the state of an audit", Refused: stateTrouble, Damaged: stateTrouble}
+
 // openState reads the state of an earlier run and opens the file for this one. A file that is about another policy or form is begun anew.
-// The time that recordings without one are taken to begin at is that of the first run.
+// The time that recordings without one are taken to begin at is that of the first run. Errors are *StateError.
 func openState(name string, cfg *Config) (*savedState, error) {
 	head := stateHead{Audit: stateForm, Policy: cfg.Policy.Digest(), Traces: cfg.Traces, Now: cfg.Now.UTC()}
 	s := &savedState{done: map[string][]byte{}, lines: map[string]*sessionLines{}}
-	old, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, stateError(err)
-	}
-	whole := old[:bytes.LastIndexByte(old, '\n')+1]
-	first, rest, _ := bytes.Cut(whole, []byte("\n"))
-	var had stateHead
-	switch {
-	case len(whole) == 0 && !looksLikeState(old):
-		return nil, stateError(fmt.Errorf("%s is not the state of an audit", name))
-	case len(whole) == 0:
-	case proviso.DecodeStrict(first, &had) != nil:
-		return nil, stateError(fmt.Errorf("%s is not the state of an audit", name))
-	case had.Audit != head.Audit || had.Policy != head.Policy || had.Traces != head.Traces:
-		whole = nil
-	default:
-		cfg.Now = had.Now
-		if err := s.read(rest); err != nil {
-			return nil, stateError(err)
+	same := false
+	size, err := stateFile.Read(name, func(text []byte) error {
+		var had stateHead
+		if err := stateFile.Head(text, &had); err != nil {
+			return err
 		}
-	}
-	if s.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, stateError(err)
-	}
-	kept := int64(0)
-	if had.Audit != 0 && whole != nil {
-		kept = int64(len(whole))
-	}
-	err = s.file.Truncate(kept)
-	if err == nil {
-		_, err = s.file.Seek(kept, io.SeekStart)
-	}
-	if err == nil && kept == 0 {
-		err = s.write(head)
-	}
-	if err != nil {
-		s.file.Close()
-		return nil, stateError(err)
-	}
-	return s, nil
-}
-
-// StateError tells that the state of an earlier run cannot be used. Nothing was audited, and the file is as it was.
-type StateError struct{ Err error }
-
-// Error says what is wrong and what to do.
-func (e *StateError) Error() string {
-	return fmt.Sprintf("state: %v; name another file, or remove it [%s]", e.Err, CodeState)
-}
-
-// Unwrap returns the cause.
-func (e *StateError) Unwrap() error { return e.Err }
-
-func stateError(err error) error { return &StateError{err} }
-
-// looksLikeState reports whether a file without a whole line may be the beginning of a state: nothing else is ever overwritten.
-func looksLikeState(b []byte) bool {
-	begin := []byte(`{"proviso_audit":`)
-	return bytes.HasPrefix(begin, b[:min(len(b), len(begin))])
-}
-
-func (s *savedState) read(text []byte) error {
-	for line := range bytes.Lines(text) {
+		if same = had.Audit == head.Audit && had.Policy == head.Policy && had.Traces == head.Traces; same {
+			cfg.Now = had.Now
+		}
+		return nil
+	}, func(text []byte) error {
+		if !same {
+			return nil
+		}
 		var l stateLine
-		if err := proviso.DecodeStrict(bytes.TrimSpace(line), &l); err != nil {
-			return fmt.Errorf("a line is damaged: %w", err)
+		if err := proviso.DecodeStrict(text, &l); err != nil {
+			return err
 		}
 		s.done[l.Key] = l.Session
-	}
-	return nil
-}
-
-// write appends one line with a single call, so that what is there after a crash is a prefix of what was written.
-func (s *savedState) write(v any) error {
-	b, err := proviso.AppendJSON(nil, v)
+		return nil
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = s.file.Write(append(b, '\n'))
-	return err
+	if !same {
+		size = 0
+	}
+	s.log, err = stateFile.Append(name, size, head)
+	return s, err
 }
 
 // save keeps a finished session.
@@ -143,7 +96,7 @@ func (s *savedState) save(key string, done *Session) error {
 	if err != nil {
 		return err
 	}
-	return s.write(stateLine{key, b})
+	return s.log.Write(stateLine{key, b})
 }
 
 // restore returns the session that an earlier run finished for the same input. A damaged one is audited again.
@@ -204,7 +157,7 @@ func (r *run) remember(ctx context.Context, files []string) error {
 	quiet.Progress = nil
 	count := &run{cfg: quiet, surveyed: s, sessions: map[string]int{}}
 	if err := count.read(ctx, files); err != nil {
-		s.file.Close()
+		s.log.Close()
 		return err
 	}
 	s.sum()

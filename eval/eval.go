@@ -7,11 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/resume"
 )
 
 // Suite is cases with what is right about each, and a way to find out what is got.
@@ -176,21 +175,27 @@ func Play(ctx context.Context, s *Suite, cfg Config) (*Run, error) {
 		return nil, err
 	}
 	p := &player{suite: s, cfg: cfg, done: make([]*line, len(s.Cases))}
+	ended := false
 	if cfg.File != "" {
-		if p.file, err = openFile(cfg.File, s, head, p.done); err != nil {
+		old, log, err := openFile(cfg.File, s, head)
+		if err != nil {
 			return nil, err
 		}
-		defer p.file.close()
+		defer log.Close()
+		p.log, ended = log, old.end != ""
+		copy(p.done, old.lines)
 	}
-	p.play(ctx)
+	err = p.play(ctx)
 	run := runOf(head, p.done)
-	if p.err == nil && p.file != nil && run.Complete() {
-		p.err = p.file.end(run)
+	if err == nil && run.Complete() && !ended {
+		if err = p.log.Write(lastLine{run.Digest()}); err == nil {
+			err = p.log.Sync()
+		}
 	}
-	if p.err == nil {
-		p.err = ctx.Err()
+	if err == nil {
+		err = ctx.Err()
 	}
-	return run, p.err
+	return run, err
 }
 
 // head identifies the suite; ids have to differ, since runs are compared by them.
@@ -216,59 +221,21 @@ func (s *Suite) head() (Head, error) {
 type player struct {
 	suite *Suite
 	cfg   Config
-	file  *runFile
-
-	mu    sync.Mutex
-	next  int
+	log   *resume.Log
 	done  []*line // by number of the case
 	state Progress
-	err   error
 }
 
-func (p *player) play(ctx context.Context) {
+func (p *player) play(ctx context.Context) error {
 	p.state.Cases = len(p.done)
-	for i, l := range p.done {
-		if l == nil {
-			continue
-		}
-		if l.Result.Status == Errored {
-			p.done[i] = nil
-			continue
-		}
-		p.state.Resumed++
-		p.count(l)
+	work := resume.Work[line]{
+		Workers: p.cfg.Workers,
+		Do:      p.try,
+		Failed:  func(l *line) bool { return l.Result.Status == Errored },
+		Keep:    func(_ int, l *line) error { return p.log.Write(l) },
+		Seen:    p.count,
 	}
-	workers := p.cfg.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var wg sync.WaitGroup
-	for range min(workers, len(p.done)) {
-		wg.Go(func() {
-			for {
-				i := p.take(ctx)
-				if i < 0 {
-					return
-				}
-				p.keep(ctx, i, p.try(ctx, i))
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// take gives the number of the next case, or -1 where there is none or the run has to end.
-func (p *player) take(ctx context.Context) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.next < len(p.done) && p.done[p.next] != nil {
-		p.next++
-	}
-	if p.next == len(p.done) || p.err != nil || ctx.Err() != nil {
-		return -1
-	}
-	p.next++
-	return p.next - 1
+	return work.Run(ctx, p.done)
 }
 
 func (p *player) try(ctx context.Context, i int) *line {
@@ -315,22 +282,11 @@ func (p *player) answer(ctx context.Context, i int) (a Answer, err error) {
 	return p.suite.Play(ctx, i)
 }
 
-// keep takes a result into the run. One that was cut short by the end of ctx is no result.
-func (p *player) keep(ctx context.Context, i int, l *line) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.Result.Status == Errored && ctx.Err() != nil {
-		return
-	}
-	if p.file != nil && p.err == nil { // after a torn line nothing may follow
-		p.err = p.file.write(l)
-	}
-	p.done[i] = l
-	p.count(l)
-}
-
-func (p *player) count(l *line) {
+func (p *player) count(l *line, resumed bool) {
 	p.state.Done++
+	if resumed {
+		p.state.Resumed++
+	}
 	switch l.Result.Status {
 	case Failed:
 		p.state.Failed++

@@ -282,15 +282,15 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &player{suite: s, done: make([]*line, len(s.Cases)), cfg: Config{Workers: 3}}
-		if p.file, err = openFile(name, s, head, p.done); err != nil {
+		if _, p.log, err = openFile(name, s, head); err != nil {
 			t.Fatal(err)
 		}
-		p.file.file = &small{p.file.file.(*os.File), room}
-		p.play(context.Background())
-		p.file.close()
+		p.log.File = &small{p.log.File.(*os.File), room}
+		err = p.play(context.Background())
+		p.log.Close()
 		var fe *FileError
-		if !errors.As(p.err, &fe) || fe.Damaged || !strings.Contains(p.err.Error(), "no space left") {
-			t.Fatalf("with room for %d bytes: %v", room, p.err)
+		if !errors.As(err, &fe) || fe.Damaged || !strings.Contains(err.Error(), "no space left") {
+			t.Fatalf("with room for %d bytes: %v", room, err)
 		}
 		if _, err := ReadRun(name); err != nil {
 			t.Fatalf("with room for %d bytes: %v", room, err)

@@ -1,13 +1,11 @@
 package rollout
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/resume"
 )
 
 // The codes of files of plays.
@@ -33,97 +31,33 @@ type line struct {
 	Result *Result `json:"result"`
 }
 
-// FileError tells that a file of plays cannot be used. The file is as it was.
-type FileError struct {
-	Name    string
-	Damaged bool
-	Err     error
-}
+// FileError tells that a file of plays cannot be used. The file is as it was. Damaged says that it does not hold what was written, beyond a torn end. Its Code is CodeFile or CodeDamaged.
+type FileError = resume.FileError
 
-// Error says what is wrong and what to do.
-func (e *FileError) Error() string {
-	return fmt.Sprintf("%s: %v; %s [%s]", e.Name, e.Err, e.Hint(), e.Code())
-}
-
-// Hint says what to do.
-func (e *FileError) Hint() string {
-	if e.Damaged {
-		return "restore it, or play again into another file"
-	}
-	return "name another file"
-}
-
-// Code is CodeFile or CodeDamaged.
-func (e *FileError) Code() string {
-	if e.Damaged {
-		return CodeDamaged
-	}
-	return CodeFile
-}
-
-// Unwrap returns the cause.
-func (e *FileError) Unwrap() error { return e.Err }
-
-// runFile is a file that plays are appended to.
-type runFile struct {
-	name string
-	file *os.File
+var runForm = &resume.Form{
+	Key:     "proviso_rollout",
+	Noun:    "the file of a run",
+	Refused: resume.Trouble{Code: CodeFile, Hint: "name another file"},
+	Damaged: resume.Trouble{Code: CodeDamaged, Hint: "restore it, or play again into another file"},
 }
 
 // openFile opens the file of a run that goes on, or begins it, and puts the finished plays where they belong.
-// Lines are written with one call each, so that a crash leaves a prefix: a last line without its newline is cut off, and anything else that cannot be read is damage.
-func openFile(name string, h head, r *run) (*runFile, error) {
-	fail := func(err error) (*runFile, error) {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, &FileError{Name: name, Err: err}
-	}
-	b, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fail(err)
-	}
-	whole := bytes.LastIndexByte(b, '\n') + 1
-	if whole == 0 && !torn(b) {
-		return fail(errors.New("is not the file of a run"))
-	}
-	if whole > 0 {
-		first, rest, _ := bytes.Cut(b[:whole], []byte("\n"))
+func openFile(name string, h head, r *run) (*resume.Log, error) {
+	same := func(text []byte) error {
 		var old head
-		if err := proviso.DecodeStrict(first, &old); err != nil || old.Form == 0 {
-			return fail(errors.New("is not the file of a run"))
+		if err := runForm.Head(text, &old); err != nil {
+			return err
 		}
 		if old != h {
-			return fail(errors.New("holds plays of other tasks, of another subject or in another configuration"))
+			return errors.New("holds plays of other tasks, of another subject or in another configuration")
 		}
-		n := 1
-		for text := range bytes.Lines(rest) {
-			n++
-			if err := r.restore(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
-				return nil, &FileError{Name: name, Damaged: true, Err: fmt.Errorf("line %d: %w", n, err)}
-			}
-		}
+		return nil
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	size, err := runForm.Read(name, same, r.restore)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	out := &runFile{name, f}
-	if err = f.Truncate(int64(whole)); err == nil && whole == 0 {
-		err = out.write(h)
-	}
-	if err != nil {
-		f.Close()
-		return fail(err)
-	}
-	return out, nil
-}
-
-// torn reports whether a file without a whole line may be the beginning of a run: nothing else is ever overwritten.
-func torn(b []byte) bool {
-	begin := []byte(`{"proviso_rollout":`)
-	return bytes.HasPrefix(begin, b[:min(len(b), len(begin))])
+	return runForm.Append(name, size, h)
 }
 
 // restore takes a finished play back. A play may come again only where it was in error before.
@@ -147,24 +81,3 @@ func (r *run) restore(text []byte) error {
 	r.done[l.Play] = l.Result
 	return nil
 }
-
-// write appends one line with a single call, so that what is there after a crash is a prefix of what was written.
-func (f *runFile) write(v any) error {
-	b, err := proviso.AppendJSON(nil, v)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", f.name, err)
-	}
-	if _, err := f.file.Write(append(b, '\n')); err != nil {
-		return &FileError{Name: f.name, Err: err}
-	}
-	return nil
-}
-
-func (f *runFile) sync() error {
-	if err := f.file.Sync(); err != nil {
-		return &FileError{Name: f.name, Err: err}
-	}
-	return nil
-}
-
-func (f *runFile) close() { f.file.Close() }

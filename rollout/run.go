@@ -6,10 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/resume"
 	"github.com/proviso-dev/proviso/world"
 )
 
@@ -110,17 +109,17 @@ func Run(ctx context.Context, tasks []world.Task, cfg RunConfig) ([]Result, erro
 		if err != nil {
 			return nil, err
 		}
-		if r.file, err = openFile(cfg.File, h, r); err != nil {
+		if r.log, err = openFile(cfg.File, h, r); err != nil {
 			return nil, err
 		}
-		defer r.file.close()
+		defer r.log.Close()
 	}
-	r.play(ctx)
-	if r.err == nil && r.file != nil {
-		r.err = r.file.sync()
+	err := r.play(ctx)
+	if err == nil {
+		err = r.log.Sync()
 	}
-	if r.err == nil {
-		r.err = ctx.Err()
+	if err == nil {
+		err = ctx.Err()
 	}
 	var out []Result
 	for _, x := range r.done {
@@ -128,20 +127,16 @@ func Run(ctx context.Context, tasks []world.Task, cfg RunConfig) ([]Result, erro
 			out = append(out, *x)
 		}
 	}
-	return out, r.err
+	return out, err
 }
 
 // run plays what is not done yet.
 type run struct {
 	cfg   *RunConfig
 	tasks []world.Task
-	file  *runFile
-
-	mu    sync.Mutex
-	next  int
+	log   *resume.Log
 	done  []*Result // by task and sample
 	state Progress
-	err   error
 }
 
 // head identifies the run: everything that decides its plays but the code of model, kinds and policies, which Subject stands for.
@@ -159,50 +154,16 @@ func (r *run) head() (head, error) {
 	return head{Form: fileForm, Tasks: len(r.tasks), Samples: r.cfg.Samples, Digest: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-func (r *run) play(ctx context.Context) {
+func (r *run) play(ctx context.Context) error {
 	r.state.Plays = len(r.done)
-	for i, x := range r.done {
-		if x == nil {
-			continue
-		}
-		if x.Error != "" {
-			r.done[i] = nil
-			continue
-		}
-		r.state.Resumed++
-		r.count(x)
+	work := resume.Work[Result]{
+		Workers: r.cfg.Workers,
+		Do:      r.one,
+		Failed:  func(x *Result) bool { return x.Error != "" },
+		Keep:    func(i int, x *Result) error { return r.log.Write(line{i, x}) },
+		Seen:    r.count,
 	}
-	workers := r.cfg.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var wg sync.WaitGroup
-	for range min(workers, len(r.done)) {
-		wg.Go(func() {
-			for {
-				i := r.take(ctx)
-				if i < 0 {
-					return
-				}
-				r.keep(ctx, i, r.one(ctx, i))
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// take gives the number of the next play, or -1 where there is none or the run has to end.
-func (r *run) take(ctx context.Context) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.next < len(r.done) && r.done[r.next] != nil {
-		r.next++
-	}
-	if r.next == len(r.done) || r.err != nil || ctx.Err() != nil {
-		return -1
-	}
-	r.next++
-	return r.next - 1
+	return work.Run(ctx, r.done)
 }
 
 // one plays one sample of a task. A panic of a model or a world is an error of its play.
@@ -237,22 +198,11 @@ func mix(parts ...uint64) (h uint64) {
 	return h
 }
 
-// keep takes a result into the run. One that was cut short by the end of ctx is no result.
-func (r *run) keep(ctx context.Context, i int, x *Result) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if x.Error != "" && ctx.Err() != nil {
-		return
-	}
-	if r.file != nil && r.err == nil { // after a torn line nothing may follow
-		r.err = r.file.write(line{i, x})
-	}
-	r.done[i] = x
-	r.count(x)
-}
-
-func (r *run) count(x *Result) {
+func (r *run) count(x *Result, resumed bool) {
 	r.state.Done++
+	if resumed {
+		r.state.Resumed++
+	}
 	switch {
 	case x.Error != "":
 		r.state.Errors++

@@ -57,7 +57,7 @@ func (c *auditCmd) Run(a *app) error {
 	case logs.broken != nil:
 		return logs.broken
 	case errors.As(err, &state):
-		return &problem{exit: exitInput, code: audit.CodeState, msg: "--state: " + because(state.Err), hint: "name another file, or remove it"}
+		return &problem{exit: exitInput, code: state.Code(), msg: "--state: " + state.Name + ": " + state.Err.Error(), hint: state.Hint()}
 	case errors.Is(err, audit.ErrEmpty):
 		if errors.As(err, &ds) {
 			for _, d := range ds {
