@@ -14,6 +14,7 @@ import (
 	"testing/fstest"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -144,37 +145,10 @@ func (o *overlayStore) keep(session string, list []overlay) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+	if err := durable.MkdirAll(o.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(o.dir, "new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if e := f.Sync(); err == nil {
-		err = e
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), o.file(session))
-	}
-	if err == nil {
-		err = syncDir(o.dir)
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.Replace(o.file(session), b, 0o600)
 }
 
 // attach gives a session that somebody holds one more overlay; one that it has already changes nothing. It counts from the next decision on.

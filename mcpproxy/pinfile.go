@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 )
 
 // PinFile keeps pins in one JSON file. It is read at every Get, so that what a person approves counts at once, and written whole: to a new file that takes the old one's place when it is on disk.
@@ -75,42 +76,13 @@ func (f *PinFile) Put(_ context.Context, server string, pins map[string]Pin) err
 	p.Servers[server] = pins
 	b, err := proviso.AppendJSON(nil, p)
 	if err == nil {
-		err = replaceFile(f.Path, append(b, '\n'))
+		err = durable.MkdirAll(filepath.Dir(f.Path), 0o700)
+	}
+	if err == nil {
+		err = durable.Replace(f.Path, append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("pins: write %s: %w [%s]", f.Path, err, CodePin)
 	}
 	return nil
-}
-
-// replaceFile puts a file in the place of another: the name stands for the old content or the new one, also after a crash.
-func replaceFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	t, err := os.CreateTemp(dir, filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(t.Name())
-	_, err = t.Write(b)
-	if err == nil {
-		err = t.Sync()
-	}
-	if e := t.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(t.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

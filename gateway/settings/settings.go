@@ -26,6 +26,7 @@ import (
 	"github.com/proviso-dev/proviso/gateway"
 	"github.com/proviso-dev/proviso/gateway/otlp"
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -336,7 +337,7 @@ func (f *Flags) telemetry(d *Door, cfg *gateway.Config) error {
 
 // records opens the journal and the approvals.
 func (f *Flags) records(d *Door, cfg *gateway.Config) error {
-	if err := os.MkdirAll(d.file.Data, 0o700); err != nil {
+	if err := durable.MkdirAll(d.file.Data, 0o700); err != nil {
 		return bad(d.file.Data, because(err), "name another folder with --data")
 	}
 	j, err := sqlite.Open(d.file.JournalFile(), sqlite.Options{})
@@ -362,7 +363,7 @@ func lastingSecret(name string) (gateway.Secret, error) {
 		var raw [32]byte
 		rand.Read(raw[:])
 		b = []byte(hex.EncodeToString(raw[:]))
-		err = writeDurably(name, append(b, '\n'))
+		err = durable.Replace(name, append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return "", bad(name, because(err), "check the folder and its permissions")
@@ -371,30 +372,6 @@ func lastingSecret(name string) (gateway.Secret, error) {
 		return "", bad(name, "the secret is too short", "remove the file; a new one is made, and sessions begin anew")
 	}
 	return gateway.Secret(strings.TrimSpace(string(b))), nil
-}
-
-// writeDurably makes a file that is there as a whole or not at all, also after a power cut.
-func writeDurably(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*") // for its owner only
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	d.Sync() // not every system can; the file itself is on disk
-	return nil
 }
 
 // config makes the configuration of flags and settings; flags win.

@@ -16,6 +16,7 @@ import (
 const layers = `
 NONE < proviso, nn, engine, train/objective, internal/testkit, internal/form, docs, examples;
 NONE < document/pdf < document;   proviso < document, tree, llm, journal;   proviso < internal/resume < audit, rollout;
+NONE < internal/durable < llm/endpoint, gateway, mcpproxy, model, dataset/export, train;
 document < retrieve;
 tree < draft/sentence;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
