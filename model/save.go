@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/model/safetensors"
 )
 
@@ -42,62 +43,30 @@ func (m *Model) Save(dir string, o SaveOptions) error {
 // saveFolder makes a folder appear with what write puts into it.
 func saveFolder(dir string, write func(tmp string) error) error {
 	dir = filepath.Clean(dir)
-	parent, name := filepath.Split(dir)
-	if parent == "" {
-		parent = "."
-	}
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return diagnose(dir, CodeSave, "name a folder that does not exist", "there is something already")
 	}
 	failed := func(err error) error {
 		return diagnose(dir, CodeSave, "nothing was written; check space and permissions", "save: %v", err)
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return failed(err)
 	}
-	tmp, err := os.MkdirTemp(parent, "."+name+".partial-")
-	if err != nil {
-		return failed(err)
-	}
-	err = write(tmp)
-	if err == nil {
-		err = os.Chmod(tmp, 0o755)
-	}
-	if err == nil {
-		err = syncFolder(tmp)
-	}
-	if err == nil {
-		err = os.Rename(tmp, dir)
-	}
-	if err != nil {
-		os.RemoveAll(tmp)
-		return failed(err)
-	}
-	if err := syncFolder(parent); err != nil {
+	switch err := durable.Folder(dir, write); {
+	case errors.Is(err, durable.ErrUnsettled):
 		return diagnose(dir, CodeSave, "it is complete, and a power cut now may lose it", "save: %v", err)
+	case err != nil:
+		return failed(err)
 	}
 	return nil
 }
 
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // writeFile writes a file and forces it to the disk.
 func writeFile(dir, name string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		f.Close()
+	if err := durable.File(filepath.Join(dir, name), 0o644, write); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return nil
 }
 
 func writeBytes(dir, name string, b []byte) error {

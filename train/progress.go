@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/train/objective"
 )
 
@@ -73,7 +73,7 @@ func (r *run) save(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
-	if err := writeAtomic(filepath.Join(r.dir, progressFile), append(b, '\n')); err != nil {
+	if err := durable.Replace(filepath.Join(r.dir, progressFile), append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
@@ -109,31 +109,6 @@ func (p progress) paths(change func(string) string) progress {
 	}
 	p.Finals = finals
 	return p
-}
-
-// writeAtomic replaces a file whole or not at all.
-func writeAtomic(name string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(b)
-	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Begun reports whether a folder holds a run with a checkpoint to go on from: its settings and its model then stay as they are.

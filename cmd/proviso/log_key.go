@@ -7,9 +7,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/journal"
 )
 
@@ -56,21 +59,14 @@ func makeKey(name string) (ed25519.PrivateKey, error) {
 		mode       fs.FileMode
 		b          []byte
 	}{{name, "PRIVATE KEY", 0o600, secret}, {name + ".pub", "PUBLIC KEY", 0o644, open}} {
-		if err := createFile(f.name, f.mode, pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.b})); err != nil {
+		if err := durable.File(f.name, f.mode, func(w io.Writer) error { return pem.Encode(w, &pem.Block{Type: f.kind, Bytes: f.b}) }); err != nil {
 			return nil, badKey(f.name, because(err), "check the folder and its permissions")
 		}
 	}
-	return key, nil
-}
-
-// createFile writes a file that must not exist yet.
-func createFile(name string, mode fs.FileMode, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
+	if err := durable.Sync(filepath.Dir(name)); err != nil {
+		return nil, badKey(name, because(err), "check the folder and its permissions")
 	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	return key, nil
 }
 
 // publicKey reads the key that checkpoints have to be signed by (PKIX in PEM).

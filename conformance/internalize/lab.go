@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso/engine/local"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/model"
 	"github.com/proviso-dev/proviso/train"
 )
@@ -300,8 +301,5 @@ func keepJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(name+".part", append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return durable.Replace(name, append(b, '\n'), 0o644)
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	_ "embed" // the settings of the run
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -187,20 +185,13 @@ func (x pictured) write(name string, n int, row func(i int) picturedRow) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
-	f, err := os.Create(file + ".part")
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriter(f)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	for i := range n {
-		err = errors.Join(err, e.Encode(row(i)))
-	}
-	if err := errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file+".part", file)
+	return keepLines(file, func(yield func(picturedRow) bool) {
+		for i := range n {
+			if !yield(row(i)) {
+				return
+			}
+		}
+	})
 }
 
 // tasks are those of the policies of a level, so many for each leaf.

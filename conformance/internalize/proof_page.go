@@ -4,11 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/prove"
 	"github.com/proviso-dev/proviso/prove/report"
 )
@@ -161,19 +162,7 @@ func (x *proofs) page() error {
 		whole.Parts = append(whole.Parts, part)
 	}
 	whole.Parts = append(whole.Parts, *partOf(most, "interference"))
-	name := filepath.Join(x.folder, "proof.html")
-	f, err := os.Create(name + ".part")
-	if err != nil {
-		return err
-	}
-	err = report.HTML(f, &report.Report{Proof: &whole})
-	if end := f.Close(); err == nil {
-		err = end
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return durable.Write(filepath.Join(x.folder, "proof.html"), 0o644, func(w io.Writer) error { return report.HTML(w, &report.Report{Proof: &whole}) })
 }
 
 // names lists all proofs, sorted.

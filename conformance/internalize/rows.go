@@ -1,10 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
-	"os"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/proviso-dev/proviso/internal/durable"
 )
 
 // row is a line of training data, in the form that docs/train.md describes.
@@ -34,18 +36,19 @@ func answer(s string) segment { return segment{Text: s, End: true} }
 
 // write makes a file of rows, whole or not at all.
 func write(name string, rows []row) error {
-	f, err := os.Create(name + ".part")
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriter(f)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	for i := range rows {
-		err = errors.Join(err, e.Encode(&rows[i]))
-	}
-	if err = errors.Join(err, b.Flush(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return keepLines(name, slices.Values(rows))
+}
+
+// keepLines makes a file of JSON lines, whole or not at all.
+func keepLines[T any](name string, lines iter.Seq[T]) error {
+	return durable.Write(name, 0o644, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		for l := range lines {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

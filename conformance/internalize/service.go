@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	_ "embed" // the settings of the run
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,24 +170,17 @@ func (x serving) write(name string, tasks []world.Task, text string) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
-	f, err := os.Create(file + ".part")
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriter(f)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	for i := range tasks {
-		var row []spoken
-		if text != "" {
-			row = append(row, spoken{Text: text + " :", Loss: true})
+	return keepLines(file, func(yield func(map[string]any) bool) {
+		for i := range tasks {
+			var row []spoken
+			if text != "" {
+				row = append(row, spoken{Text: text + " :", Loss: true})
+			}
+			if !yield(map[string]any{"segments": append(row, lines(&tasks[i])...)}) {
+				return
+			}
 		}
-		err = errors.Join(err, e.Encode(map[string]any{"segments": append(row, lines(&tasks[i])...)}))
-	}
-	if err := errors.Join(err, b.Flush(), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file+".part", file)
+	})
 }
 
 func (x serving) train(ctx context.Context, start string) error {

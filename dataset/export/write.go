@@ -16,6 +16,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/dataset"
 	"github.com/proviso-dev/proviso/dataset/leak"
+	"github.com/proviso-dev/proviso/internal/durable"
 )
 
 // The names of the files of every folder, and of our own.
@@ -209,59 +210,19 @@ func appear(dir string, files map[string][]byte) error {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return fail("name a folder that does not exist", "there is something already")
 	}
-	parent, name := filepath.Split(dir)
-	if parent == "" {
-		parent = "."
-	}
 	failed := func(err error) error {
 		return fail("nothing was written; check space and permissions", "%s", reason(err))
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return failed(err)
 	}
-	tmp, err := os.MkdirTemp(parent, "."+name+".partial-")
-	if err != nil {
-		return failed(err)
-	}
-	for _, f := range sorted(files) {
-		if err = writeFile(filepath.Join(tmp, f), files[f]); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = os.Chmod(tmp, 0o755)
-	}
-	if err == nil {
-		err = syncFolder(tmp)
-	}
-	if err == nil {
-		err = os.Rename(tmp, dir)
-	}
-	if err != nil {
-		os.RemoveAll(tmp)
-		return failed(err)
-	}
-	if err := syncFolder(parent); err != nil {
+	switch err := durable.Folder(dir, durable.Files(files)); {
+	case errors.Is(err, durable.ErrUnsettled):
 		return fail("it is complete, and a power cut now may lose it", "%s", reason(err))
+	case err != nil:
+		return failed(err)
 	}
 	return nil
-}
-
-func writeFile(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // reason is an error of a file without its path.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/engine"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/model/safetensors"
 	"github.com/proviso-dev/proviso/nn"
 )
@@ -146,7 +147,7 @@ func replace(final string) error {
 	if err := os.Rename(fresh, final); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(final)); err != nil {
+	if err := durable.Sync(filepath.Dir(final)); err != nil {
 		return err
 	}
 	return os.RemoveAll(stale)
@@ -164,15 +165,6 @@ func settle(final string) error {
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // fill writes the files of a checkpoint, state.json last.
@@ -228,7 +220,7 @@ func (e *Engine) fill(dir string, trained [][]float32, steps int, moments []nn.M
 	if _, err := writeFile(filepath.Join(dir, stateFile), raw(append(b, '\n'))); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.Sync(dir)
 }
 
 // peft is adapter_config.json, as far as PEFT needs it to load the adapters.
@@ -250,17 +242,12 @@ func tensorWriter(tensors []safetensors.Source) func(io.Writer) error {
 
 // writeFile writes a file, waits until it is on disk, and returns its digest.
 func writeFile(name string, write func(io.Writer) error) (digest string, err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = cmp.Or(err, f.Close()) }()
 	h := sha256.New()
-	b := bufio.NewWriterSize(io.MultiWriter(f, h), 1<<20)
-	if err := cmp.Or(write(b), b.Flush(), f.Sync()); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	err = durable.File(name, 0o644, func(w io.Writer) error {
+		b := bufio.NewWriterSize(io.MultiWriter(w, h), 1<<20)
+		return cmp.Or(write(b), b.Flush())
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // broken says what is wrong with a checkpoint.

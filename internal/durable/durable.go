@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -38,6 +40,22 @@ func Folder(dir string, fill func(tmp string) error) error {
 // The name is on the disk only when its folder is, by Sync or Folder. A file that could not be finished is removed.
 func File(name string, mode fs.FileMode, write func(io.Writer) error) error {
 	return create(system{}, name, mode, write)
+}
+
+// Files is a fill for Folder: files of these contents by their names, which have no folders in them, with permissions 0644 without the umask.
+func Files(contents map[string][]byte) (fill func(tmp string) error) {
+	return func(tmp string) error {
+		for _, name := range slices.Sorted(maps.Keys(contents)) {
+			err := File(filepath.Join(tmp, name), 0o644, func(w io.Writer) error {
+				_, err := w.Write(contents[name])
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // MkdirAll makes a folder with those above it that are missing, and waits until their names are on the disk. One that exists stays as it is.
@@ -108,7 +126,7 @@ func finish(f file, write func(io.Writer) error, last func() error) (err error) 
 			err = e
 		}
 	}()
-	b := bufio.NewWriter(f)
+	b := bufio.NewWriterSize(f, 1<<16)
 	if err := write(b); err != nil {
 		return err
 	}

@@ -145,8 +145,14 @@ func TestFiles(t *testing.T) {
 		t.Errorf("no folder: %v", err)
 	}
 	fill := func(tmp string) error { return File(filepath.Join(tmp, "f"), 0o644, text("x")) }
-	if err := Folder(filepath.Join(dir, "made"), fill); err != nil {
+	if err := Folder(filepath.Join(dir, "made"), Files(map[string][]byte{"a": []byte("first"), "b": []byte("second")})); err != nil {
 		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "made", "b")); err != nil || string(b) != "second" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := Folder(filepath.Join(dir, "bad"), Files(map[string][]byte{"a/b": nil})); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder in a name: %v", err)
 	}
 	if err := Folder(filepath.Join(dir, "made"), fill); err == nil {
 		t.Error("a folder took the place of another")

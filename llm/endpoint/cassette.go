@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 )
 
 // turn is one exchange of a cassette: one line of the file.
@@ -133,19 +133,7 @@ func (c *Cassette) Close() error {
 		}
 		b.Write(append(line, '\n'))
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.name), ".cassette-*")
-	if err != nil {
-		return fmt.Errorf("cassette: %w", err)
-	}
-	_, err = f.Write(b.Bytes())
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), c.name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := durable.Replace(c.name, b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("cassette: %w", err)
 	}
 	return nil

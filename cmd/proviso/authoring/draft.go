@@ -3,13 +3,12 @@ package authoring
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/proviso-dev/proviso/draft"
 	"github.com/proviso-dev/proviso/draft/sentence"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/llm/endpoint"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
@@ -113,23 +112,7 @@ func (c *Draft) key(e *Env) string {
 
 // folder writes files into a new folder, all or none.
 func folder(dir string, files map[string][]byte) error {
-	tmp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".proviso-*")
-	if err != nil {
-		return diagnose(codeWrite, dir+": "+because(err), "check the folder and its permissions")
-	}
-	for name, b := range files {
-		if err = os.WriteFile(filepath.Join(tmp, name), b, 0o644); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = os.Chmod(tmp, 0o755)
-	}
-	if err == nil {
-		err = os.Rename(tmp, dir)
-	}
-	if err != nil {
-		os.RemoveAll(tmp)
+	if err := durable.Folder(dir, durable.Files(files)); err != nil {
 		return diagnose(codeWrite, dir+": "+because(err), "check the folder and its permissions")
 	}
 	return nil

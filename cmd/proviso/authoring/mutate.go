@@ -3,13 +3,13 @@ package authoring
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso/audit"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/mutate"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -187,22 +187,7 @@ func create(name string, b []byte) error {
 	if err := absent(name); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".proviso-*")
-	if err != nil {
-		return diagnose(codeWrite, name+": "+because(err), "check the folder and its permissions")
-	}
-	_, err = f.Write(b)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := durable.Replace(name, b, 0o644); err != nil {
 		return diagnose(codeWrite, name+": "+because(err), "check the folder and its permissions")
 	}
 	return nil

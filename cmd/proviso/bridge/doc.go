@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/policy"
 )
 
@@ -82,20 +83,9 @@ func create(name string, b []byte) error {
 
 // Replace writes a file in one step: whoever reads it sees the former text or the new one. A file that was there keeps its permissions.
 func Replace(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".proviso-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
 	mode := fs.FileMode(0o644)
 	if st, missing := os.Stat(name); missing == nil {
 		mode = st.Mode().Perm()
 	}
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return durable.Replace(name, b, mode)
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/world"
 	"github.com/proviso-dev/proviso/world/scene"
 	"github.com/proviso-dev/proviso/world/service"
@@ -366,7 +367,7 @@ func ours(dir string) ([]string, error) {
 func put(name string, b []byte) error {
 	err := os.MkdirAll(filepath.Dir(name), 0o755)
 	if err == nil {
-		err = replace(name, b)
+		err = durable.Replace(name, b, 0o644)
 	}
 	if err != nil {
 		return unwritable(name, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/world/paths"
 )
@@ -54,7 +55,7 @@ func (c *GenCases) Run(e *Env) error {
 		if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil {
 			return unwritable(c.Out, err)
 		}
-		if err := replace(c.Out, text); err != nil {
+		if err := durable.Replace(c.Out, text, 0o644); err != nil {
 			return unwritable(c.Out, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/dataset"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/prove"
 	"github.com/proviso-dev/proviso/prove/report"
 	"github.com/proviso-dev/proviso/train"
@@ -215,7 +216,7 @@ func (w *internalizing) open() error {
 func (w *internalizing) keep() error {
 	b, err := json.MarshalIndent(w.work, "", "  ")
 	if err == nil {
-		err = replace(w.at(workFile), append(b, '\n'))
+		err = durable.Replace(w.at(workFile), append(b, '\n'), 0o644)
 	}
 	if err != nil {
 		return unwritable(w.at(workFile), err)
@@ -363,7 +364,7 @@ func (w *internalizing) plan() (string, error) {
 	if err := w.keep(); err != nil {
 		return "", err
 	}
-	if err := replace(w.at(settings), []byte(text)); err != nil {
+	if err := durable.Replace(w.at(settings), []byte(text), 0o644); err != nil {
 		return "", unwritable(settings, err)
 	}
 	return text, nil
@@ -487,7 +488,7 @@ func (w *internalizing) proof(key string) error {
 	if w.Gate == "" {
 		w.prove.Gate = w.at("gate.yaml")
 		if _, err := os.Stat(w.prove.Gate); errors.Is(err, fs.ErrNotExist) {
-			if err := replace(w.prove.Gate, []byte(gateText)); err != nil {
+			if err := durable.Replace(w.prove.Gate, []byte(gateText), 0o644); err != nil {
 				return unwritable(w.prove.Gate, err)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/dataset"
 	"github.com/proviso-dev/proviso/dataset/export"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/model"
 	"github.com/proviso-dev/proviso/model/chat"
 	"github.com/proviso-dev/proviso/model/tokenizer"
@@ -131,12 +132,12 @@ func (w *internalizing) data(inputs string) error {
 		if err := world.WriteTasks(&b, tasks); err != nil {
 			return err
 		}
-		if err := replace(w.at(name), b.Bytes()); err != nil {
+		if err := durable.Replace(w.at(name), b.Bytes(), 0o644); err != nil {
 			return unwritable(name, err)
 		}
 	}
 	if w.Model == "" {
-		if err := replace(w.at("tokenizer.json"), words); err != nil {
+		if err := durable.Replace(w.at("tokenizer.json"), words, 0o644); err != nil {
 			return unwritable("tokenizer.json", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/proviso-dev/proviso/audit"
 	"github.com/proviso-dev/proviso/dataset"
 	"github.com/proviso-dev/proviso/eval"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/llm/endpoint"
 	"github.com/proviso-dev/proviso/model"
@@ -474,28 +475,11 @@ func (c *Prove) keep(rep *report.Report) error {
 		name  string
 		bytes []byte
 	}{{"proof.json", append(text, '\n')}, {"proof.html", page.Bytes()}} {
-		if err := replace(filepath.Join(c.Out, f.name), f.bytes); err != nil {
+		if err := durable.Replace(filepath.Join(c.Out, f.name), f.bytes, 0o644); err != nil {
 			return unwritable(f.name, err)
 		}
 	}
 	return nil
-}
-
-// replace writes a file so that there is the old one or the new one whenever the program ends.
-func replace(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 // print writes the report in the format that was asked for.

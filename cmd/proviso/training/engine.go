@@ -20,6 +20,7 @@ import (
 	"github.com/proviso-dev/proviso/engine"
 	"github.com/proviso-dev/proviso/engine/local"
 	"github.com/proviso-dev/proviso/engine/tinker"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/model"
 	"github.com/proviso-dev/proviso/nn"
 )
@@ -208,16 +209,7 @@ func (x *index) Put(public, private string) error {
 	if err != nil {
 		return err
 	}
-	tmp := x.file + ".new"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err := cmp.Or(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, x.file)
+	return durable.Replace(x.file, b, 0o644)
 }
 
 // Get finds a path.
