@@ -29,6 +29,7 @@ type stream struct {
 	queue  []queued
 
 	begun bool // the head of our answer went out
+	over  bool // the upstream's answer was read to its end
 	*bytesOfStream
 	holds  bool
 	moved  bool // an event came since the upstream was last given time
@@ -97,7 +98,9 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 			return nil
 		case wire.End:
 			st.keep(ev, c)
-			return st.finish(ctx, mayRevise)
+			again = st.finish(ctx, mayRevise)
+			st.linger()
+			return again
 		}
 		if bad := st.take(ev, c); bad != nil {
 			resp.Body.Close()
@@ -121,7 +124,24 @@ func (s source) Read(b []byte) (int, error) {
 	began := time.Now()
 	n, err := s.resp.Body.Read(b)
 	s.upstream += time.Since(began)
+	s.over = err != nil
 	return n, err
+}
+
+// What an upstream may still send behind the event that ends its answer, and how long it is waited for that.
+const (
+	maxBehind = 4 << 10
+	maxLinger = 50 * time.Millisecond
+)
+
+// linger reads the end of the upstream's answer, which often comes a moment after its last event: a connection whose answer was not read to its end cannot be used again. The caller has everything by then.
+func (st *stream) linger() {
+	if st.over || st.gone != nil {
+		return
+	}
+	st.push(true)
+	st.idle.Reset(maxLinger)
+	io.CopyN(io.Discard, st.resp.Body, maxBehind)
 }
 
 // take lets an event flow, or holds it.
@@ -318,7 +338,7 @@ func (st *stream) record(ctx context.Context) {
 func (st *stream) failed(ctx context.Context, ev wire.Event) {
 	st.counts.upstreamErrors.Add(1)
 	st.record(ctx)
-	st.write(ev.Raw)
+	st.write(wire.Failure(ev))
 	st.outcome = "upstream"
 }
 
