@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Paraphrase says each clause in other frames, and in other words where a model is given.
@@ -70,9 +72,9 @@ func frames(b *Builder, p *Policy, c *Clause) []string {
 }
 
 var (
-	numbers   = regexp.MustCompile(`[0-9]+(?:[.,:][0-9]+)*`)
-	negations = regexp.MustCompile(`(?i)\b(?:not|no|never|nobody|nothing|none|neither|nor|without|cannot|unless|except|must not|may not)\b|n't\b`)
-	idLike    = regexp.MustCompile(`\b[A-Za-z]*_[A-Za-z_]+\b|\b[A-Z]+[0-9]+\b|\{#[^}]*\}`)
+	numbers   = lazyregexp.New(`[0-9]+(?:[.,:][0-9]+)*`)
+	negations = lazyregexp.New(`(?i)\b(?:not|no|never|nobody|nothing|none|neither|nor|without|cannot|unless|except|must not|may not)\b|n't\b`)
+	idLike    = lazyregexp.New(`\b[A-Za-z]*_[A-Za-z_]+\b|\b[A-Z]+[0-9]+\b|\{#[^}]*\}`)
 )
 
 // Unfaithful compares a paraphrase with its clause by what can be checked without understanding: the numbers, whether there are negations, and the ids and names of tools have to be the same, and it has to be another text of a like length. It
@@ -90,11 +92,11 @@ func Unfaithful(clause, said string) string {
 		return "unchanged"
 	case len(said) > 3*len(clause)+40 || 3*len(said)+40 < len(clause):
 		return "length"
-	case !slices.Equal(count(numbers, clause), count(numbers, said)):
+	case !slices.Equal(count(numbers.Regexp(), clause), count(numbers.Regexp(), said)):
 		return "numbers"
-	case !slices.Equal(count(idLike, clause), count(idLike, said)):
+	case !slices.Equal(count(idLike.Regexp(), clause), count(idLike.Regexp(), said)):
 		return "ids"
-	case (len(count(negations, clause)) > 0) != (len(count(negations, said)) > 0) || len(count(negations, clause)) > 1 && len(count(negations, clause)) != len(count(negations, said)):
+	case (len(count(negations.Regexp(), clause)) > 0) != (len(count(negations.Regexp(), said)) > 0) || len(count(negations.Regexp(), clause)) > 1 && len(count(negations.Regexp(), clause)) != len(count(negations.Regexp(), said)):
 		return "negations"
 	}
 	return ""

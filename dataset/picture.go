@@ -1,16 +1,17 @@
 package dataset
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Image stands for a picture in the texts of a row, as package train reads it.
 const Image = "<image>"
 
 // reference is a picture in Markdown.
-var reference = regexp.MustCompile(`!\[[^\]]*\]\(([^()\s]+)\)`)
+var reference = lazyregexp.New(`!\[[^\]]*\]\(([^()\s]+)\)`)
 
 // picture replaces the references to files of the row's task and policy in what the row shows by the mark of an image, and adds the files in the order in which they are shown. References to other files stay words.
 func (b *Builder) picture(r *Row) {

@@ -4,11 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/document"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/world"
 )
 
@@ -98,7 +98,7 @@ func FromTasks(tasks []world.Task) (*Source, error) {
 }
 
 // marked finds the clauses of a compact text: "[C1] cyan [C2] cube …".
-var marked = regexp.MustCompile(`\[([A-Za-z0-9][A-Za-z0-9_.-]*)\]`)
+var marked = lazyregexp.New(`\[([A-Za-z0-9][A-Za-z0-9_.-]*)\]`)
 
 // ReadPolicy reads a policy's text: a document in Markdown, or the compact form in which each clause begins with its id in brackets.
 func ReadPolicy(id, text string) Policy {

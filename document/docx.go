@@ -9,6 +9,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // docx reads the main text of an Office Open XML document (ECMA-376): paragraphs, headings, lists and tables. The text that spans are about is made here, one paragraph or row a line.
@@ -97,7 +99,7 @@ type wordBlock struct {
 	table int // the table that it is a row of, from 1; 0 for none
 }
 
-var headingStyle = lazily(`(?i)^(?:heading|title)\s*([1-9]?)$`)
+var headingStyle = lazyregexp.New(`(?i)^(?:heading|title)\s*([1-9]?)$`)
 
 // tokens reads the tokens of a part and refuses declarations.
 func wordTokens(b []byte, f func(xml.Token) error) error {
@@ -142,7 +144,7 @@ func readStyles(b []byte) map[string]wordStyle {
 			case "style":
 				id, s = attr(t, "styleId"), wordStyle{list: -1}
 			case "name":
-				if m := headingStyle().FindStringSubmatch(attr(t, "val")); m != nil {
+				if m := headingStyle.FindStringSubmatch(attr(t, "val")); m != nil {
 					s.level = 1
 					if n, err := strconv.Atoi(m[1]); err == nil {
 						s.level = n

@@ -7,6 +7,8 @@ import (
 
 	nethtml "golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // The elements that matter to the outline. Those that are in no set are read through.
@@ -24,7 +26,7 @@ var (
 	}
 	headings = map[atom.Atom]int{atom.H1: 1, atom.H2: 2, atom.H3: 3, atom.H4: 4, atom.H5: 5, atom.H6: 6}
 
-	invisible = lazily(`(?i)(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?:px|pt|em|rem|%)?\s*(?:;|$)|opacity\s*:\s*0(?:\.0*)?\s*(?:;|$))`)
+	invisible = lazyregexp.New(`(?i)(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size\s*:\s*0(?:px|pt|em|rem|%)?\s*(?:;|$)|opacity\s*:\s*0(?:\.0*)?\s*(?:;|$))`)
 )
 
 // html reads the tokens of HTML as they come. No tree is built, so that memory does not depend on how deep elements are nested.
@@ -57,7 +59,7 @@ func (p *reader) html() {
 			for more {
 				var k, v []byte
 				k, v, more = z.TagAttr()
-				hidden = hidden || string(k) == "hidden" || string(k) == "style" && invisible().Match(v)
+				hidden = hidden || string(k) == "hidden" || string(k) == "style" && invisible.Match(v)
 			}
 			h.startTag(tag, hidden, kind == nethtml.SelfClosingTagToken)
 		case nethtml.EndTagToken:

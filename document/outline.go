@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 const (
@@ -107,8 +108,8 @@ func (p *reader) report(at int, code, msg, hint string) {
 }
 
 var (
-	explicitID  = lazily(`(?:^|[ \t\r\n])[ \t\r\n]*\{#([^{}\r\n]*)\}[ \t\r\n]*$`)
-	validID     = lazily(`^[\pL\pN][\pL\pN._/-]*$`)
+	explicitID  = lazyregexp.New(`(?:^|[ \t\r\n])[ \t\r\n]*\{#([^{}\r\n]*)\}[ \t\r\n]*$`)
+	validID     = lazyregexp.New(`^[\pL\pN][\pL\pN._/-]*$`)
 	idSpelledAs = "letters, digits, '.', '_', '/' and '-', starting with a letter or digit"
 )
 
@@ -144,9 +145,9 @@ func (p *reader) named(level int, title, name string, at int) {
 		return
 	}
 	own := ""
-	if m := explicitID().FindStringSubmatchIndex(title); m != nil {
+	if m := explicitID.FindStringSubmatchIndex(title); m != nil {
 		own, title = title[m[2]:m[3]], title[:m[0]]
-		if !validID().MatchString(own) {
+		if !validID.MatchString(own) {
 			p.report(at, CodeExplicitID, fmt.Sprintf("the id %q is malformed", own), "use "+idSpelledAs)
 			own = ""
 		} else if p.sections[own] {
@@ -154,7 +155,7 @@ func (p *reader) named(level int, title, name string, at int) {
 		}
 	}
 	if own == "" {
-		own = slug(explicitID().ReplaceAllString(name, ""))
+		own = slug(explicitID.ReplaceAllString(name, ""))
 	}
 	for len(p.headings) > 0 && p.headings[len(p.headings)-1].level >= level {
 		p.headings = p.headings[:len(p.headings)-1]
@@ -188,12 +189,12 @@ func (p *reader) full() {
 func (p *reader) words(words string, start, end int, in, lead *item) *item {
 	words = normalise(words)
 	explicit := ""
-	if m := explicitID().FindStringSubmatchIndex(words); m != nil {
+	if m := explicitID.FindStringSubmatchIndex(words); m != nil {
 		explicit, words = words[m[2]:m[3]], words[:m[0]]
 		if i := bytes.LastIndex(p.doc.Source[start:end], []byte("{#")); i >= 0 {
 			end = start + len(bytes.TrimRightFunc(p.doc.Source[start:start+i], blank))
 		}
-		if !validID().MatchString(explicit) {
+		if !validID.MatchString(explicit) {
 			p.report(start, CodeExplicitID, fmt.Sprintf("the id %q is malformed", explicit), "use "+idSpelledAs)
 			explicit = ""
 		}

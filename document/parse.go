@@ -14,6 +14,7 @@ import (
 	"github.com/yuin/goldmark/text"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Parse reads Markdown (CommonMark with tables). file names the source in spans and messages.
@@ -26,7 +27,7 @@ func Parse(file string, src []byte) (*Document, proviso.Diagnostics) {
 // Definitions of links are dropped by linkDefinition instead of goldmark's transformer, whose cost grows with the square of their number.
 var blockParser = goldmark.New(goldmark.WithParser(parser.NewParser(parser.WithBlockParsers(parser.DefaultBlockParsers()...))), goldmark.WithExtensions(extension.Table)).Parser()
 
-var linkDefinition = lazily(`^ {0,3}\[[^\[\]]{1,999}\]:[ \t]*\S+(?:[ \t]+(?:"[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*\r?\n?$`)
+var linkDefinition = lazyregexp.New(`^ {0,3}\[[^\[\]]{1,999}\]:[ \t]*\S+(?:[ \t]+(?:"[^"]*"|'[^']*'|\([^()]*\)))?[ \t]*\r?\n?$`)
 
 func (p *reader) markdown() {
 	if at := tooDeep(p.doc.Source); at >= 0 {
@@ -62,7 +63,7 @@ func tooDeep(src []byte) int {
 				columns++
 			}
 		}
-		if marks > maxMarks && !thematic().Match(src[start:end]) {
+		if marks > maxMarks && !thematic.Match(src[start:end]) {
 			return start
 		}
 		start = end + 1
@@ -70,13 +71,13 @@ func tooDeep(src []byte) int {
 	return -1
 }
 
-var thematic = lazily(`^[ \t]*(?:[-*][ \t]*)+\r?$`)
+var thematic = lazyregexp.New(`^[ \t]*(?:[-*][ \t]*)+\r?$`)
 
-var frontMatter = lazily(`\A(?:\x{feff})?---[ \t]*\r?\n(?s:.*?\n)??---[ \t]*(?:\r?\n|\z)`)
+var frontMatter = lazyregexp.New(`\A(?:\x{feff})?---[ \t]*\r?\n(?s:.*?\n)??---[ \t]*(?:\r?\n|\z)`)
 
 // withoutFrontMatter blanks a YAML header out, so that all offsets stay.
 func withoutFrontMatter(src []byte) []byte {
-	end := len(frontMatter().Find(src))
+	end := len(frontMatter.Find(src))
 	if end == 0 {
 		return src
 	}
@@ -172,7 +173,7 @@ func (p *reader) table(t *extast.Table, in, lead *item) {
 // paragraph returns the lines of a paragraph without the definitions of links at its beginning.
 func (p *reader) paragraph(n ast.Node) []text.Segment {
 	lines := p.lines(n)
-	for len(lines) > 0 && linkDefinition().Match(p.doc.Source[lines[0].Start:lines[0].Stop]) {
+	for len(lines) > 0 && linkDefinition.Match(p.doc.Source[lines[0].Start:lines[0].Stop]) {
 		lines = lines[1:]
 	}
 	return lines
@@ -194,7 +195,7 @@ func (p *reader) clause(lines []text.Segment, in, lead *item) *item {
 	for len(lines) > 0 {
 		last := &lines[len(lines)-1]
 		if explicit == "" {
-			if m := explicitID().FindSubmatchIndex(src[last.Start:last.Stop]); m != nil {
+			if m := explicitID.FindSubmatchIndex(src[last.Start:last.Stop]); m != nil {
 				explicit, idAt = string(src[last.Start+m[2]:last.Start+m[3]]), last.Start+m[2]-2
 				if explicit == "" {
 					p.report(idAt, CodeExplicitID, "an explicit id is empty", "write it as {#id}")
@@ -225,7 +226,7 @@ func (p *reader) clause(lines []text.Segment, in, lead *item) *item {
 	it.lead = lead
 	it.text = normalise(words.String())
 	it.span = proviso.Span{File: p.doc.File, Start: start, End: lines[len(lines)-1].Stop, Line: p.lineAt(start)}
-	if explicit != "" && !validID().MatchString(explicit) {
+	if explicit != "" && !validID.MatchString(explicit) {
 		p.report(idAt, CodeExplicitID, fmt.Sprintf("the id %q is malformed", explicit), "use "+idSpelledAs)
 		explicit = ""
 	}

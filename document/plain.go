@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // plain reads text whose outline shows in its lines: blank lines, indents, marks and numbers.
@@ -70,11 +72,11 @@ func (o *outline) cut() {
 func blank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
 
 var (
-	markPattern   = lazily(`^(?:([-*•‣–·◦▪●])|((?:\d{1,4}\.)+\d{1,4}|\d{1,4})([.)]?)|\(?(\d{1,3}|[ivxlcIVXLC]{1,6}|[a-zA-Z])[.)])[ \t\x{a0}]+(\S)`)
-	namedSection  = lazily(`^(?i:(part|chapter|title)|article|section|clause|rule|schedule|annex|appendix|§)\s*(?:\d{1,4}(?:\.\d{1,4})*|[IVXLC]{1,6}|[A-Z])\b[.:)–—-]*\s*`)
-	underline     = lazily(`^(?:={3,}|-{3,}|_{3,}|\*{3,})$`)
-	sayingWord    = lazily(`(?i)\b(?:must|shall|may|should|can|cannot|will|is|are|has|have|not|if|unless)\b`)
-	lettersInside = lazily(`\pL`)
+	markPattern   = lazyregexp.New(`^(?:([-*•‣–·◦▪●])|((?:\d{1,4}\.)+\d{1,4}|\d{1,4})([.)]?)|\(?(\d{1,3}|[ivxlcIVXLC]{1,6}|[a-zA-Z])[.)])[ \t\x{a0}]+(\S)`)
+	namedSection  = lazyregexp.New(`^(?i:(part|chapter|title)|article|section|clause|rule|schedule|annex|appendix|§)\s*(?:\d{1,4}(?:\.\d{1,4})*|[IVXLC]{1,6}|[A-Z])\b[.:)–—-]*\s*`)
+	underline     = lazyregexp.New(`^(?:={3,}|-{3,}|_{3,}|\*{3,})$`)
+	sayingWord    = lazyregexp.New(`(?i)\b(?:must|shall|may|should|can|cannot|will|is|are|has|have|not|if|unless)\b`)
+	lettersInside = lazyregexp.New(`\pL`)
 )
 
 func (o *outline) run() {
@@ -86,7 +88,7 @@ func (o *outline) run() {
 			fresh = true
 			continue
 		}
-		if underline().MatchString(l.text) {
+		if underline.MatchString(l.text) {
 			o.flush()
 			fresh = true
 			continue
@@ -180,7 +182,7 @@ func (o *outline) begin(kind, label string, l line, rest int) {
 
 // marked tells the kind of mark that a line begins with, the mark, and where the words begin. A number without a point or bracket is a mark only where an item may begin.
 func (o *outline) marked(l line, may bool) (kind, label string, rest int) {
-	m := markPattern().FindStringSubmatchIndex(l.text)
+	m := markPattern.FindStringSubmatchIndex(l.text)
 	if m == nil {
 		return "", "", 0
 	}
@@ -247,17 +249,17 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 		next = o.lines[i+1]
 	}
 	name = l.text
-	if m := markPattern().FindStringSubmatchIndex(l.text); m != nil {
+	if m := markPattern.FindStringSubmatchIndex(l.text); m != nil {
 		name = l.text[m[10]:]
 	}
-	short := utf8.RuneCountInString(name) <= 90 && len(strings.Fields(name)) <= 12 && lettersInside().MatchString(name)
+	short := utf8.RuneCountInString(name) <= 90 && len(strings.Fields(name)) <= 12 && lettersInside.MatchString(name)
 	if !short {
 		return 0, ""
 	}
 	if level := o.large[i]; level > 0 {
-		return level, orName(namedSection().ReplaceAllString(name, ""), name)
+		return level, orName(namedSection.ReplaceAllString(name, ""), name)
 	}
-	if len(o.para) == 0 && underline().MatchString(next.text) && len(next.text)+2 >= len(l.text)/2 && next.text[0] != '_' && next.text[0] != '*' {
+	if len(o.para) == 0 && underline.MatchString(next.text) && len(next.text)+2 >= len(l.text)/2 && next.text[0] != '_' && next.text[0] != '*' {
 		if next.text[0] == '=' {
 			return 1, name
 		}
@@ -267,24 +269,24 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 	if !fresh && next.text != "" || strings.ContainsRune(".;:,?!", rune(l.text[len(l.text)-1])) || !unicode.IsUpper(first) && !unicode.IsDigit(first) {
 		return 0, ""
 	}
-	if s := namedSection().FindStringSubmatchIndex(l.text); s != nil && !sayingWord().MatchString(l.text[s[1]:]) {
+	if s := namedSection.FindStringSubmatchIndex(l.text); s != nil && !sayingWord.MatchString(l.text[s[1]:]) {
 		level = 2
 		if s[2] >= 0 {
 			level = 1
 		}
 		return level, orName(l.text[s[1]:], l.text)
 	}
-	if m := markPattern().FindStringSubmatch(l.text); m != nil {
-		if m[2] == "" || strings.Count(m[2], ".") == 0 && m[3] == "" || sayingWord().MatchString(name) {
+	if m := markPattern.FindStringSubmatch(l.text); m != nil {
+		if m[2] == "" || strings.Count(m[2], ".") == 0 && m[3] == "" || sayingWord.MatchString(name) {
 			return 0, ""
 		}
 		if after := o.after(i); after != "" {
-			if n := markPattern().FindStringSubmatch(after); n != nil && n[2] != "" && strings.Count(n[2], ".") == strings.Count(m[2], ".") {
+			if n := markPattern.FindStringSubmatch(after); n != nil && n[2] != "" && strings.Count(n[2], ".") == strings.Count(m[2], ".") {
 				return 0, "" // a list of short items
 			}
 		}
 		if next.text != "" {
-			if n := markPattern().FindStringSubmatch(next.text); n == nil || !strings.HasPrefix(n[2], m[2]+".") {
+			if n := markPattern.FindStringSubmatch(next.text); n == nil || !strings.HasPrefix(n[2], m[2]+".") {
 				return 0, ""
 			}
 		}
@@ -293,7 +295,7 @@ func (o *outline) heading(i int, fresh bool) (level int, name string) {
 	if strings.ToUpper(name) == name && strings.ToLower(name) != name && utf8.RuneCountInString(name) > 2 && fresh {
 		return 1, name
 	}
-	if fresh && next.text == "" && len(strings.Fields(name)) <= 6 && !sayingWord().MatchString(name) && o.after(i) != "" && titled(name) {
+	if fresh && next.text == "" && len(strings.Fields(name)) <= 6 && !sayingWord.MatchString(name) && o.after(i) != "" && titled(name) {
 		return 2, name
 	}
 	return 0, ""

@@ -3,6 +3,8 @@ package document
 import (
 	"slices"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Kind says what a clause does, by the four classes of CC-Gen (arXiv 2510.11588).
@@ -71,7 +73,7 @@ func (d *Document) Readings() []Reading {
 		r.Clause = c.ID
 		r.References = references(c, targets)
 		lead := strings.HasSuffix(c.Text, ":") && below[c.ID] > 0
-		if lead && casesWord().MatchString(c.Text) || branching[c.Parent] && below[c.ID] > 0 {
+		if lead && casesWord.MatchString(c.Text) || branching[c.Parent] && below[c.ID] > 0 {
 			branching[c.ID] = true
 			r.Nesting = max(r.Nesting, 1) + below[c.ID] - 1
 			if branching[c.Parent] {
@@ -101,34 +103,34 @@ func (d *Document) below(id string) []int {
 }
 
 var (
-	sentenceEnd = lazily(`[.!?;](?:["')\]]*\s+|$)`)
+	sentenceEnd = lazyregexp.New(`[.!?;](?:["')\]]*\s+|$)`)
 	// The words that open a condition, the longest first.
-	opening   = lazily(`(?i)\b(?:if and only if|only if|only when|only where|only after|even if|provided that|on condition that|as long as|so long as|in the event (?:that|of)|in case(?: of)?|subject to|if|when|whenever|where|once|unless|until|except(?: (?:if|when|where|that|in|for|with))?|other than|save (?:that|where)|without|before|after|while)\b`)
-	exception = lazily(`(?i)^(?:unless|except|other than|save|until|without)\b`)
+	opening   = lazyregexp.New(`(?i)\b(?:if and only if|only if|only when|only where|only after|even if|provided that|on condition that|as long as|so long as|in the event (?:that|of)|in case(?: of)?|subject to|if|when|whenever|where|once|unless|until|except(?: (?:if|when|where|that|in|for|with))?|other than|save (?:that|where)|without|before|after|while)\b`)
+	exception = lazyregexp.New(`(?i)^(?:unless|except|other than|save|until|without)\b`)
 	// Words that open a point in time or a manner as often as a condition; alone they make no condition where a quantity or a bare noun follows.
-	temporal  = lazily(`(?i)^(?:before|after|without|until|while)\b`)
-	partEnd   = lazily(`[,;:.](?:\s|$)`)
-	casesWord = lazily(`(?i)\b(?:cases?|conditions?|holds?|following|if|when|where|unless|except|provided|only)\b`)
-	mode      = lazily(`(?i)\b(must only|must not|must never|mustn't|must|shall only|shall not|shall never|shall|may only|may not|may never|may|can only|cannot|can not|can't|can|is not allowed to|are not allowed to|is allowed to|are allowed to|is not permitted to|are not permitted to|is permitted to|are permitted to|is required to|are required to|has to|have to|needs? to|needs?|requires?|should not|should never|should|will not|will never|will|never|do not|does not|don't|is not to|are not to|is to|are to)\b`)
-	order     = lazily(`^(?i:(?:please|always|only|then|first)\s+)*(?:(?:never|do not|don't)\b|(?:Ask|Check|Verify|Confirm|Offer|Refuse|Escalate|Transfer|Send|Tell|Give|Keep|Record|Use|Make|Ensure|Provide|Obtain|Collect|Inform|Report|Notify|Refund|Cancel|Charge|Log|Read|Explain|Apologi[sz]e|Direct|Route|Hand|Follow|Respect|Treat|Reject|Deny|Decline|Approve|Avoid|Stop|Call|Contact|Get|Wait|Look|Say|Add|Include)\b)`)
-	defines   = lazily(`^(?:["“]([^"”]{1,80})["”]|(?:(?:An?|The)\s+)?(\pL[\pL\pN' -]{0,60}?))\s+(?:means?|is defined as|are defined as|refers? to|includes only|stands for)\b`)
-	saysSo    = lazily(`(?i)\b(?:is|are|be)\s+(?:not |never |only |always )?(?:\pL+ed|paid|given|made|sold|kept|sent|taken|told|held|shown|put|read|met|done|let|set|allowed|free)\b`)
-	quantity  = lazily(`(?i)(?:\b(at most|no more than|not more than|up to|fewer than|less than|under|at least|no less than|no fewer than|more than|over|above|below|a maximum of|a minimum of|exactly)\s+)?([$€£])?\b(\d[\d,]*(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|fifteen|twenty|thirty|sixty|ninety)\b\s?(%|[a-z€$£]+(?:[- ](?:cents?|days?|hours?|euros?|dollars?))?)?(?:\s+(or more|or less|or fewer))?`)
-	deadline  = lazily(`(?i)\b(?:within|by the end of|no later than|not later than|at the latest|before|until|prior to|in advance of|less than|at least|more than)\s+(?:[\w']+\s+){0,3}?(?:minutes?|hours?|days?|weeks?|months?|years?|midnight|noon|departure|delivery|check-in)\b(?:\s+(?:of|after|before|from|following|ahead of|since)\s+[^,.;:]{1,60})?`)
+	temporal  = lazyregexp.New(`(?i)^(?:before|after|without|until|while)\b`)
+	partEnd   = lazyregexp.New(`[,;:.](?:\s|$)`)
+	casesWord = lazyregexp.New(`(?i)\b(?:cases?|conditions?|holds?|following|if|when|where|unless|except|provided|only)\b`)
+	mode      = lazyregexp.New(`(?i)\b(must only|must not|must never|mustn't|must|shall only|shall not|shall never|shall|may only|may not|may never|may|can only|cannot|can not|can't|can|is not allowed to|are not allowed to|is allowed to|are allowed to|is not permitted to|are not permitted to|is permitted to|are permitted to|is required to|are required to|has to|have to|needs? to|needs?|requires?|should not|should never|should|will not|will never|will|never|do not|does not|don't|is not to|are not to|is to|are to)\b`)
+	order     = lazyregexp.New(`^(?i:(?:please|always|only|then|first)\s+)*(?:(?:never|do not|don't)\b|(?:Ask|Check|Verify|Confirm|Offer|Refuse|Escalate|Transfer|Send|Tell|Give|Keep|Record|Use|Make|Ensure|Provide|Obtain|Collect|Inform|Report|Notify|Refund|Cancel|Charge|Log|Read|Explain|Apologi[sz]e|Direct|Route|Hand|Follow|Respect|Treat|Reject|Deny|Decline|Approve|Avoid|Stop|Call|Contact|Get|Wait|Look|Say|Add|Include)\b)`)
+	defines   = lazyregexp.New(`^(?:["“]([^"”]{1,80})["”]|(?:(?:An?|The)\s+)?(\pL[\pL\pN' -]{0,60}?))\s+(?:means?|is defined as|are defined as|refers? to|includes only|stands for)\b`)
+	saysSo    = lazyregexp.New(`(?i)\b(?:is|are|be)\s+(?:not |never |only |always )?(?:\pL+ed|paid|given|made|sold|kept|sent|taken|told|held|shown|put|read|met|done|let|set|allowed|free)\b`)
+	quantity  = lazyregexp.New(`(?i)(?:\b(at most|no more than|not more than|up to|fewer than|less than|under|at least|no less than|no fewer than|more than|over|above|below|a maximum of|a minimum of|exactly)\s+)?([$€£])?\b(\d[\d,]*(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|fifteen|twenty|thirty|sixty|ninety)\b\s?(%|[a-z€$£]+(?:[- ](?:cents?|days?|hours?|euros?|dollars?))?)?(?:\s+(or more|or less|or fewer))?`)
+	deadline  = lazyregexp.New(`(?i)\b(?:within|by the end of|no later than|not later than|at the latest|before|until|prior to|in advance of|less than|at least|more than)\s+(?:[\w']+\s+){0,3}?(?:minutes?|hours?|days?|weeks?|months?|years?|midnight|noon|departure|delivery|check-in)\b(?:\s+(?:of|after|before|from|following|ahead of|since)\s+[^,.;:]{1,60})?`)
 )
 
 // prohibitions are the words of mode that forbid; permissions those that allow, narrowed where "only" is among them.
 var (
-	prohibitions = lazily(`(?i)not|never|n't`)
-	permissions  = lazily(`(?i)^(?:may|can|is allowed|are allowed|is permitted|are permitted)`)
-	only         = lazily(`(?i)only`)
+	prohibitions = lazyregexp.New(`(?i)not|never|n't`)
+	permissions  = lazyregexp.New(`(?i)^(?:may|can|is allowed|are allowed|is permitted|are permitted)`)
+	only         = lazyregexp.New(`(?i)only`)
 )
 
 // sentences cuts text behind what ends a sentence.
 func sentences(text string) []string {
 	var out []string
 	for text != "" {
-		m := sentenceEnd().FindStringIndex(text)
+		m := sentenceEnd.FindStringIndex(text)
 		if m == nil {
 			return append(out, text)
 		}
@@ -140,7 +142,7 @@ func sentences(text string) []string {
 
 func readClause(text string) Reading {
 	var r Reading
-	if m := defines().FindStringSubmatch(text); m != nil {
+	if m := defines.FindStringSubmatch(text); m != nil {
 		r.Defines = m[1] + m[2]
 	}
 	acts := false
@@ -153,7 +155,7 @@ func readClause(text string) Reading {
 			r.Obligations = append(r.Obligations, o)
 			acts = true
 		}
-		acts = acts || saysSo().MatchString(s)
+		acts = acts || saysSo.MatchString(s)
 	}
 	switch n := len(r.Conditions) + len(r.Exceptions); {
 	case r.Defines != "":
@@ -171,13 +173,13 @@ func readClause(text string) Reading {
 // conditionsOf finds the conditions and exceptions of a sentence, and how deep they stand in one another: one that opens inside another is deeper, and so is a part that mixes "and" with "or".
 func conditionsOf(s string) (conditions, exceptions []string, deep int) {
 	end, level := 0, 0
-	for _, m := range opening().FindAllStringIndex(s, -1) {
+	for _, m := range opening.FindAllStringIndex(s, -1) {
 		stop := len(s)
-		if p := partEnd().FindStringIndex(s[m[1]:]); p != nil {
+		if p := partEnd.FindStringIndex(s[m[1]:]); p != nil {
 			stop = m[1] + p[0]
 		}
 		part := strings.TrimSpace(s[m[0]:stop])
-		if words := strings.Fields(part); len(words) < 2 || temporal().MatchString(part) && (len(words) < 3 || quantity().MatchString(strings.Join(words[1:min(3, len(words))], " "))) {
+		if words := strings.Fields(part); len(words) < 2 || temporal.MatchString(part) && (len(words) < 3 || quantity.MatchString(strings.Join(words[1:min(3, len(words))], " "))) {
 			continue
 		}
 		if m[0] < end {
@@ -190,7 +192,7 @@ func conditionsOf(s string) (conditions, exceptions []string, deep int) {
 			deep = max(deep, level+1)
 		}
 		deep = max(deep, level)
-		if exception().MatchString(part) {
+		if exception.MatchString(part) {
 			exceptions = append(exceptions, part)
 		} else {
 			conditions = append(conditions, part)
@@ -202,25 +204,25 @@ func conditionsOf(s string) (conditions, exceptions []string, deep int) {
 func obligation(s string) (Obligation, bool) {
 	var o Obligation
 	rest := s
-	if order().MatchString(s) {
+	if order.MatchString(s) {
 		o.Mode = "must"
-		if m := mode().FindString(s); m != "" && prohibitions().MatchString(m) {
+		if m := mode.FindString(s); m != "" && prohibitions.MatchString(m) {
 			o.Mode = "must not"
 			rest = strings.TrimSpace(s[strings.Index(s, m)+len(m):])
 		}
 		o.Action = action(rest)
 	} else {
-		m := mode().FindStringIndex(s)
+		m := mode.FindStringIndex(s)
 		if m == nil {
 			return stated(s)
 		}
 		word := s[m[0]:m[1]]
 		switch {
-		case prohibitions().MatchString(word):
+		case prohibitions.MatchString(word):
 			o.Mode = "must not"
-		case permissions().MatchString(word) && only().MatchString(word):
+		case permissions.MatchString(word) && only.MatchString(word):
 			o.Mode = "may only"
-		case permissions().MatchString(word):
+		case permissions.MatchString(word):
 			o.Mode = "may"
 		default:
 			o.Mode = "must"
@@ -231,19 +233,19 @@ func obligation(s string) (Obligation, bool) {
 	if o.Action == "" {
 		return o, false
 	}
-	o.Deadline = deadline().FindString(s)
+	o.Deadline = deadline.FindString(s)
 	o.Quantities = Quantities(s)
 	return o, true
 }
 
 // stated reads a sentence that says what is done in so many words: "a refund is paid within 14 days". Who does it is not said.
 func stated(s string) (Obligation, bool) {
-	m := saysSo().FindStringIndex(s)
+	m := saysSo.FindStringIndex(s)
 	if m == nil {
 		return Obligation{}, false
 	}
-	o := Obligation{Mode: "must", Action: strings.TrimSpace(actor(s[:m[0]]) + " " + action(s[m[0]:])), Deadline: deadline().FindString(s), Quantities: Quantities(s)}
-	if verb := s[m[0]:m[1]]; prohibitions().MatchString(verb) {
+	o := Obligation{Mode: "must", Action: strings.TrimSpace(actor(s[:m[0]]) + " " + action(s[m[0]:])), Deadline: deadline.FindString(s), Quantities: Quantities(s)}
+	if verb := s[m[0]:m[1]]; prohibitions.MatchString(verb) {
 		o.Mode = "must not"
 	}
 	return o, true
@@ -260,10 +262,10 @@ func actor(before string) string {
 // action is what stands behind the verb up to the first condition or the end of the part.
 func action(after string) string {
 	end := len(after)
-	if m := opening().FindStringIndex(after); m != nil {
+	if m := opening.FindStringIndex(after); m != nil {
 		end = m[0]
 	}
-	if p := partEnd().FindStringIndex(after[:end]); p != nil {
+	if p := partEnd.FindStringIndex(after[:end]); p != nil {
 		end = p[0]
 	}
 	return strings.TrimSpace(after[:end])
@@ -287,7 +289,7 @@ var notUnits = map[string]bool{"of": true, "or": true, "and": true, "to": true, 
 // Quantities finds the numbers of a text with what they count and how they bound it: "at most", "at least", "below", "above", or nothing. Number words up to ninety are read as numbers; Value has no thousands separators.
 func Quantities(text string) []Quantity {
 	var out []Quantity
-	for _, m := range quantity().FindAllStringSubmatch(text, -1) {
+	for _, m := range quantity.FindAllStringSubmatch(text, -1) {
 		q := Quantity{Text: strings.TrimSpace(m[0]), Bound: bounds[strings.ToLower(m[1]+m[5])], Value: strings.ReplaceAll(m[3], ",", ""), Unit: strings.ToLower(m[4])}
 		if n, ok := numberWords[strings.ToLower(q.Value)]; ok {
 			q.Value = n
@@ -307,7 +309,7 @@ func Quantities(text string) []Quantity {
 	return out
 }
 
-var mention = lazily(`(?i)\b(?:see|section|clause|article|paragraph|rule|chapter|part|under|in)\s+["“§]?\s*((?:\d{1,4}(?:\.\d{1,4})*(?:\s?\([a-z0-9]{1,4}\))*)|[\pL\pN._-]+/\d[\d.]*)`)
+var mention = lazyregexp.New(`(?i)\b(?:see|section|clause|article|paragraph|rule|chapter|part|under|in)\s+["“§]?\s*((?:\d{1,4}(?:\.\d{1,4})*(?:\s?\([a-z0-9]{1,4}\))*)|[\pL\pN._-]+/\d[\d.]*)`)
 
 // targets are the names by which a clause or a section may be mentioned, with the clause.
 func (d *Document) targets() map[string]string {
@@ -324,7 +326,7 @@ func (d *Document) targets() map[string]string {
 		}
 		if n := len(c.Heading); n > 0 {
 			title := c.Heading[n-1]
-			if m := leadingNumber().FindString(title); m != "" {
+			if m := leadingNumber.FindString(title); m != "" {
 				put(m, c.ID)
 			}
 		}
@@ -332,11 +334,11 @@ func (d *Document) targets() map[string]string {
 	return out
 }
 
-var leadingNumber = lazily(`\d{1,4}(?:\.\d{1,4})*`)
+var leadingNumber = lazyregexp.New(`\d{1,4}(?:\.\d{1,4})*`)
 
 func references(c Clause, targets map[string]string) []Reference {
 	var out []Reference
-	for _, m := range mention().FindAllStringSubmatch(c.Text, -1) {
+	for _, m := range mention.FindAllStringSubmatch(c.Text, -1) {
 		target := targets[strings.ToLower(strings.TrimRight(m[1], "."))]
 		if target == "" && strings.HasPrefix(strings.ToLower(m[0]), "in") || strings.HasPrefix(strings.ToLower(m[0]), "under") && target == "" || target == c.ID {
 			continue // "in 14 days"

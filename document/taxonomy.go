@@ -3,6 +3,8 @@ package document
 import (
 	"regexp"
 	"slices"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Category is a group of uses that policies for models restrict. Words gives the pattern that matches the text of a clause about it; it is never nil in AcceptableUse.
@@ -39,7 +41,7 @@ var AcceptableUse = []Category{
 }
 
 func category(name, means, words string) Category {
-	return Category{name, means, lazily(`(?i)` + words)}
+	return Category{name, means, lazyregexp.New(`(?i)` + words).Regexp}
 }
 
 // Uses finds the clauses of a document about each category, by id in the order of the document. Words decide, so that a clause may be in several categories, and a category that is named in words which are not in its table is not found.

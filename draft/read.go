@@ -2,13 +2,13 @@ package draft
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/proviso-dev/proviso/document"
 	"github.com/proviso-dev/proviso/draft/sentence"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -140,7 +140,7 @@ func render(r Rule) string {
 }
 
 // whose finds who agrees in "until the customer agrees", "agreement of a manager", "the office manager approved it".
-var whose = regexp.MustCompile(`(?i)\b(?:the|an?|our|your|their|his|her) (?:[a-z-]+ )??([a-z-]+?)(?: has| have| must| first| explicitly)* (?:agree[sd]?|confirm(?:s|ed)?|consent(?:s|ed)?|approve[sd]?)\b|(?:confirmation|consent|agreement|approval|permission|authori[sz]ation) (?:of|from|by) (?:the |an? |our |your )?(?:[a-z-]+ )??([a-z-]+)(?: |\.|,|;|$)`)
+var whose = lazyregexp.New(`(?i)\b(?:the|an?|our|your|their|his|her) (?:[a-z-]+ )??([a-z-]+?)(?: has| have| must| first| explicitly)* (?:agree[sd]?|confirm(?:s|ed)?|consent(?:s|ed)?|approve[sd]?)\b|(?:confirmation|consent|agreement|approval|permission|authori[sz]ation) (?:of|from|by) (?:the |an? |our |your )?(?:[a-z-]+ )??([a-z-]+)(?: |\.|,|;|$)`)
 
 // consenting are those whose agreement the conversation itself shows; that the agent confirms something is a way to ask its user.
 var consenting = map[string]bool{"customer": true, "user": true, "caller": true, "client": true, "guest": true, "passenger": true, "traveller": true, "patient": true, "student": true, "agent": true, "assistant": true, "bot": true}
@@ -171,7 +171,7 @@ func (d *drafting) confirmed() bool {
 }
 
 // agreement are the words of a condition that is the agreement itself.
-var agreement = regexp.MustCompile(`(?i)\b(?:agree|confirm|consent|approv|permission|authori[sz])`)
+var agreement = lazyregexp.New(`(?i)\b(?:agree|confirm|consent|approv|permission|authori[sz])`)
 
 // escalate proposes that calls of tools wait for a person where a condition holds; nil is always.
 func (d *drafting) escalate(tools []tool, when *Cond) {
@@ -374,7 +374,7 @@ func unitWords(unit string) string {
 }
 
 // approval are the words for a person's consent to what the agent does.
-var approval = regexp.MustCompile(`(?i)\bapprov(?:es?|ed|als?)\b|\bsign(?:s|ed)? (?:it )?off\b`)
+var approval = lazyregexp.New(`(?i)\bapprov(?:es?|ed|als?)\b|\bsign(?:s|ed)? (?:it )?off\b`)
 
 // approved reads "a manager approves refunds above €300": beyond the number a person decides.
 func (d *drafting) approved() bool {

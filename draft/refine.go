@@ -2,10 +2,10 @@ package draft
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso/draft/sentence"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -107,7 +107,7 @@ func (d *drafting) byName(names []string) []tool {
 }
 
 // below are words that stand for the list under a clause.
-var below = regexp.MustCompile(`(?i)^(?:in )?(?:one of |any of |all of )?(?:these|the following)(?: (?:cases?|conditions?|reasons?|circumstances))?:?$`)
+var below = lazyregexp.New(`(?i)^(?:in )?(?:one of |any of |all of )?(?:these|the following)(?: (?:cases?|conditions?|reasons?|circumstances))?:?$`)
 
 // asQuestions is a rule whose expressions are put to a judge in their own words instead, for rules whose expressions do not compile.
 func (p *Proposal) asQuestions(r Rule) Rule {

@@ -2,10 +2,10 @@ package draft
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -17,7 +17,7 @@ type Grant struct {
 }
 
 // identifier is a complete name of a record in a request: letters and digits together, or an address. Dates and amounts are none.
-var identifier = regexp.MustCompile(`[\w.+-]+@[\w-]+\.[\w.]+|\b[A-Za-z]+[-_]?\d[\w-]*\b|\b\d+[A-Za-z][\w-]*\b`)
+var identifier = lazyregexp.New(`[\w.+-]+@[\w-]+\.[\w.]+|\b[A-Za-z]+[-_]?\d[\w-]*\b|\b\d+[A-Za-z][\w-]*\b`)
 
 // Task drafts the least privilege that a request of a user needs: tools that read, and those that the request asks for by what they do and to what. Where an argument takes the id of a record and the request names
 // records, only these. Nothing is assumed that the request does not say: no dates, no amounts. As an overlay of lower rank its grants intersect with those of the pack.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Figure is a number that a test or a comparison printed as a line "figure: suite.name = value (n=count)".
@@ -18,7 +19,7 @@ type Figure struct {
 }
 
 // figureLine is a figure anywhere in a line, such as behind the file name that go test puts before a log.
-var figureLine = regexp.MustCompile(`\bfigure: ([a-z0-9][a-z0-9_.-]*) = (\S+) \(n=(\d+)[^)]*\)`)
+var figureLine = lazyregexp.New(`\bfigure: ([a-z0-9][a-z0-9_.-]*) = (\S+) \(n=(\d+)[^)]*\)`)
 
 // ParseFigure reads the figure of a line; ok is false where it has none.
 func ParseFigure(line string) (f Figure, ok bool) {

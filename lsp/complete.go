@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
@@ -20,14 +20,14 @@ type item struct {
 }
 
 var (
-	pathBefore   = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_]*)((?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]|\.[A-Za-z_][A-Za-z0-9_]*)*)\.([A-Za-z0-9_]*)$`)
-	wordBefore   = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_.]*$`)
-	clauseBefore = regexp.MustCompile(`clause:\s*(?:\[[^\]]*)?[A-Za-z0-9_./-]*$`)
-	toolBefore   = regexp.MustCompile(`(?:tools:\s*\[[^\]]*|tool:\s*|call:\s*)$|(?:tools:\s*\[[^\]]*|tool:\s*|call:\s*)[A-Za-z0-9_*.-]+$`)
-	flowTools    = regexp.MustCompile(`\btools?:\s*(?:\[([^\]]*)\]|([A-Za-z0-9_*.-]+))`)
-	blockTools   = regexp.MustCompile(`(?m)^\s*tools:\s*\n((?:\s*-\s*[^\n]*\n?)+)`)
-	listItem     = regexp.MustCompile(`^(\s*)- `)
-	word         = regexp.MustCompile(`[A-Za-z0-9_*.-]+`)
+	pathBefore   = lazyregexp.New(`([A-Za-z_][A-Za-z0-9_]*)((?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]|\.[A-Za-z_][A-Za-z0-9_]*)*)\.([A-Za-z0-9_]*)$`)
+	wordBefore   = lazyregexp.New(`[A-Za-z_][A-Za-z0-9_.]*$`)
+	clauseBefore = lazyregexp.New(`clause:\s*(?:\[[^\]]*)?[A-Za-z0-9_./-]*$`)
+	toolBefore   = lazyregexp.New(`(?:tools:\s*\[[^\]]*|tool:\s*|call:\s*)$|(?:tools:\s*\[[^\]]*|tool:\s*|call:\s*)[A-Za-z0-9_*.-]+$`)
+	flowTools    = lazyregexp.New(`\btools?:\s*(?:\[([^\]]*)\]|([A-Za-z0-9_*.-]+))`)
+	blockTools   = lazyregexp.New(`(?m)^\s*tools:\s*\n((?:\s*-\s*[^\n]*\n?)+)`)
+	listItem     = lazyregexp.New(`^(\s*)- `)
+	word         = lazyregexp.New(`[A-Za-z0-9_*.-]+`)
 )
 
 // toolsAround are the globs of the tools of the rule, grant or source around a line, as the text has them, whether it can be read as YAML or not. None are none that are named.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy"
 )
 
@@ -257,7 +257,7 @@ type listing struct {
 }
 
 // toolName is what a tool may be called, so that no two names look alike.
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,128}$`)
+var toolName = lazyregexp.New(`^[A-Za-z0-9_./-]{1,128}$`)
 
 // list reads what the server offers.
 func (u *upstream) list(ctx context.Context) *listing {

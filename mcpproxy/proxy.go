@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy"
 )
 
@@ -117,7 +117,7 @@ type Proxy struct {
 }
 
 // serverName is what a server may be called: nothing in it may be taken for the separator.
-var serverName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]|_[A-Za-z0-9-])*$`)
+var serverName = lazyregexp.New(`^[A-Za-z0-9](?:[A-Za-z0-9-]|_[A-Za-z0-9-])*$`)
 
 // Separator stands between the name of a server and the name of a tool.
 const Separator = "__"

@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -79,7 +80,7 @@ func (c *compiler) diag(pos proviso.Pos, code, msg, hint string) {
 	c.diags = append(c.diags, proviso.Diagnostic{Pos: pos, Code: code, Severity: proviso.Error, Msg: msg, Hint: hint})
 }
 
-var checkedFor = regexp.MustCompile(` \(checked for tool [^)]*\)`)
+var checkedFor = lazyregexp.New(` \(checked for tool [^)]*\)`)
 
 func (c *compiler) run() {
 	p := c.p

@@ -2,12 +2,12 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/condition"
 	"github.com/proviso-dev/proviso/tree"
 )
@@ -197,4 +197,4 @@ func (u *unit) questionAtom(x *condition.Checked, e ast.Expr, a *atom, id string
 	return true
 }
 
-var turnsOnly = regexp.MustCompile(`^\s*turns\(\s*\d+\s*\)\s*$`)
+var turnsOnly = lazyregexp.New(`^\s*turns\(\s*\d+\s*\)\s*$`)

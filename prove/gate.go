@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Gate is what a model has to show before it is released.
@@ -151,7 +151,7 @@ func yamlMessage(err error) string {
 	return msg
 }
 
-var requirementForm = regexp.MustCompile(`^\s*(\S+)\.(lower|upper)\s*(>=|<=)\s*(\S+)\s*$`)
+var requirementForm = lazyregexp.New(`^\s*(\S+)\.(lower|upper)\s*(>=|<=)\s*(\S+)\s*$`)
 
 // sides are the comparisons that do not flatter.
 var sides = map[string]string{"lower": ">=", "upper": "<="}

@@ -2,9 +2,10 @@ package reward
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Form is a kind of sentence that an operator may say about rewards. The list is Forms.
@@ -13,7 +14,7 @@ type Form struct {
 	Doc     string
 	Example string
 	// pattern is matched against a sentence without its full stop, in any case of letters; read makes of it a change of the Spec, and says in words what it means.
-	pattern *regexp.Regexp
+	pattern *lazyregexp.Regexp
 	read    func(s *Spec, m []string) (says string, ok bool)
 }
 
@@ -91,8 +92,8 @@ func (s *Spec) term(t Term) Term {
 	return t
 }
 
-func form(pattern string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(?:please )?` + pattern + `$`)
+func form(pattern string) *lazyregexp.Regexp {
+	return lazyregexp.New(`(?i)^(?:please )?` + pattern + `$`)
 }
 
 // Forms are all forms of sentences; the first that matches reads a sentence.
@@ -189,7 +190,7 @@ var Forms = []Form{
 }
 
 // reserved are words that "never" does not look for: never inventing clauses is a form of its own.
-var reserved = regexp.MustCompile(`(?i)^(?:clauses|citations|rules|clause ids)$`)
+var reserved = lazyregexp.New(`(?i)^(?:clauses|citations|rules|clause ids)$`)
 
 // maxSentences is how much an operator may say.
 const maxSentences = 64

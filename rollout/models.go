@@ -2,10 +2,10 @@ package rollout
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/world"
 )
@@ -117,9 +117,9 @@ func gold(t *world.Task, r llm.Request) llm.Response {
 
 // What a guard tells about something that is missing.
 var (
-	confirmation = regexp.MustCompile(`confirmation; ask: (.+)`)
-	supplier     = regexp.MustCompile(`missing: \S+, call ([A-Za-z0-9_.-]+)`)
-	keyed        = regexp.MustCompile(`missing: [A-Za-z0-9_]+\[([^\]]*)\]`)
+	confirmation = lazyregexp.New(`confirmation; ask: (.+)`)
+	supplier     = lazyregexp.New(`missing: \S+, call ([A-Za-z0-9_.-]+)`)
+	keyed        = lazyregexp.New(`missing: [A-Za-z0-9_]+\[([^\]]*)\]`)
 )
 
 // progress is which calls were carried out, and what the last message denies, which is nothing where calls were carried out or the user spoke.

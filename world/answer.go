@@ -2,8 +2,9 @@ package world
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // The marks of thoughts in an answer.
@@ -19,7 +20,7 @@ type Said struct {
 	Cited   []string // the ids of clauses in the thought, in order, with repetitions
 }
 
-var citation = regexp.MustCompile(`\[([A-Za-z0-9][A-Za-z0-9_.-]*)\]`)
+var citation = lazyregexp.New(`\[([A-Za-z0-9][A-Za-z0-9_.-]*)\]`)
 
 // Read takes an answer apart. An answer has at most one thought, which comes first, and something after it; anything else is an error, so that a judge can tell an answer that is wrong from one that is none.
 func Read(text string) (Said, error) {

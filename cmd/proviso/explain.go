@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit/coverage"
 	"github.com/proviso-dev/proviso/docs"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // explainCmd is `proviso explain`.
@@ -22,7 +22,7 @@ func (explainCmd) Help() string {
 	return `With a code, prints what it means and how to mend what it stands for. With the id of a clause, prints the clause and the rules that cite it. With --clauses, lists all clauses of the pack.`
 }
 
-var codeName = regexp.MustCompile(`(?i)^pv[0-9]{3}$`)
+var codeName = lazyregexp.New(`(?i)^pv[0-9]{3}$`)
 
 // Run explains.
 func (c *explainCmd) Run(a *app) error {

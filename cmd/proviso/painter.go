@@ -2,8 +2,9 @@ package main
 
 import (
 	"io"
-	"regexp"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // painter colours words on a terminal; the renderers themselves write plain text.
@@ -23,7 +24,7 @@ func (a *app) paintedBy(paint func(string) string) io.Writer {
 	return &painter{a.stdout, paint}
 }
 
-var statusLine = regexp.MustCompile(`(?m)^(  (?:would be )?)(violated|error|unknown)(  .*)$|^(    \| )(.*)$`)
+var statusLine = lazyregexp.New(`(?m)^(  (?:would be )?)(violated|error|unknown)(  .*)$|^(    \| )(.*)$`)
 
 var statusLook = map[string][]string{"violated": {bold, red}, "error": {bold, magenta}, "unknown": {bold, magenta}}
 
@@ -40,7 +41,7 @@ func (s style) auditLines(text string) string {
 
 var caseLook = map[string][]string{"FAIL": {bold, red}, "BROKEN": {bold, red}, "ERROR": {bold, magenta}, "failing": {magenta}, "fixed": {bold, green}}
 
-var caseWord = regexp.MustCompile(`(?m)^(FAIL|BROKEN|ERROR|failing|fixed)  ?`)
+var caseWord = lazyregexp.New(`(?m)^(FAIL|BROKEN|ERROR|failing|fixed)  ?`)
 
 // evalLines colours what became of the cases of a run.
 func (s style) evalLines(text string) string {

@@ -1,9 +1,9 @@
 package leak
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/world"
 )
 
@@ -31,8 +31,8 @@ var Verdict = &Check{
 }
 
 var (
-	concluding = regexp.MustCompile(`(?i)\b(?:therefore|hence|thus|so the|so,|verdict|conclusion|concluding|final answer|the answer is|correct answer|step [0-9]+)\b`)
-	mark       = regexp.MustCompile(`\[([A-Za-z0-9][A-Za-z0-9_./-]*)\]`)
+	concluding = lazyregexp.New(`(?i)\b(?:therefore|hence|thus|so the|so,|verdict|conclusion|concluding|final answer|the answer is|correct answer|step [0-9]+)\b`)
+	mark       = lazyregexp.New(`\[([A-Za-z0-9][A-Za-z0-9_./-]*)\]`)
 )
 
 // concludes returns the part of a text that says the answer as a conclusion, or nothing.

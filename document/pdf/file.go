@@ -6,8 +6,9 @@ import (
 	"encoding/ascii85"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // What is wrong with a file.
@@ -38,7 +39,7 @@ type file struct {
 	root     any
 }
 
-var objectStart = regexp.MustCompile(`(?:^|[\s>])(\d{1,9})[ \t\r\n]+\d{1,5}[ \t\r\n]+obj\b`)
+var objectStart = lazyregexp.New(`(?:^|[\s>])(\d{1,9})[ \t\r\n]+\d{1,5}[ \t\r\n]+obj\b`)
 
 func open(src []byte) (*file, error) {
 	f := &file{src: src, offsets: map[int]int{}, packed: map[int]any{}}

@@ -39,15 +39,15 @@ func (p *parser) clause(ts []token, from Rule, n int) {
 		p.about = p.about || g.form != Permit && p.meta(subject)
 	}
 	rest := ts[g.end:]
-	if statives[g.action] && g.form != Permit && !(g.form == Oblige && g.deny) {
+	if statives.has(g.action) && g.form != Permit && !(g.form == Oblige && g.deny) {
 		g.form = State
 	}
-	if granting[g.action] && !g.passive {
+	if granting.has(g.action) && !g.passive {
 		if p.granted(rest, g) {
 			return
 		}
 	}
-	if wishing[g.action] && !g.passive && len(rest) > 1 && rest[0].is("to") {
+	if wishing.has(g.action) && !g.passive && len(rest) > 1 && rest[0].is("to") {
 		g = p.control(ts, g)
 		rest = ts[min(g.end, len(ts)):]
 	}
@@ -81,7 +81,7 @@ func (p *parser) imperative(ts []token) group {
 		deny = deny || negations.in(ts[i]) || ts[i].is("don't")
 		i++
 	}
-	if i >= len(ts) || !verbs[ts[i].low] {
+	if i >= len(ts) || !verbs.has(ts[i].low) {
 		return group{form: State, end: len(ts)}
 	}
 	return group{form: Oblige, action: ts[i].low, deny: deny, end: i + 1}
@@ -94,7 +94,7 @@ func (p *parser) meta(ts []token) bool {
 		return false
 	}
 	last := h[len(h)-1]
-	return sayers[Singular(last.low)] || last.is("case") && len(h) > 1 && h[len(h)-2].is("use") || last.is("purpose")
+	return sayers.has(Singular(last.low)) || last.is("case") && len(h) > 1 && h[len(h)-2].is("use") || last.is("purpose")
 }
 
 // granted reads "X allows Y to do Z" as a rule about Y.
@@ -103,7 +103,7 @@ func (p *parser) granted(rest []token, g group) bool {
 		if i > 8 || t.kind == mark {
 			return false
 		}
-		if i > 0 && t.is("to") && i+1 < len(rest) && verbs[Base(rest[i+1].low)] {
+		if i > 0 && t.is("to") && i+1 < len(rest) && verbs.has(Base(rest[i+1].low)) {
 			p.subjects = p.people(rest[:i])
 			inner := p.infinitive(rest, i+1, Permit, g.deny)
 			p.about = false
@@ -122,9 +122,9 @@ func (p *parser) predicate(subject, rest []token, g group, n int) {
 	switch {
 	case g.deny && form != State:
 		form = Forbid
-	case form == Change && (showing[g.action] || p.meta(subject)):
+	case form == Change && (showing.has(g.action) || p.meta(subject)):
 		form = State
-	case form == Oblige && g.passive && (g.action == "log" || statives[g.action]):
+	case form == Oblige && g.passive && (g.action == "log" || statives.has(g.action)):
 		form = State
 	}
 	if p.about && !g.deny && form != Permit {
@@ -292,7 +292,7 @@ func (p *parser) objects(ts []token, g group) (objects []string, tail []token) {
 		end = p.objectEnd(ts)
 	}
 	for _, part := range coordinate(ts[:end]) {
-		if s := phrase(part); s != "" && !pronouns[s] {
+		if s := phrase(part); s != "" && !pronouns.has(s) {
 			objects = append(objects, s)
 		}
 	}
@@ -331,7 +331,7 @@ func (p *parser) clauseAt(ts []token) bool {
 	if can, known := third(rest[0].low); can && known && len(rest) > 1 && (determiners.in(rest[1]) || pronouns.in(rest[1]) || rest[1].kind == quoted || prepositions.in(rest[1]) && !rest[1].is("of")) {
 		return true
 	}
-	if verbs[rest[0].low] && len(rest) > 1 && determiners.in(rest[1]) {
+	if verbs.has(rest[0].low) && len(rest) > 1 && determiners.in(rest[1]) {
 		return true
 	}
 	if modals.in(rest[0]) || negations.in(rest[0]) {
@@ -412,7 +412,7 @@ func (p *parser) tail(ts []token, g group) (purpose string, next []token) {
 
 // acts reports whether a verb in its base form stands at i: a known one, or a word in front of an article.
 func acts(ts []token, i int) bool {
-	return i < len(ts) && ts[i].kind == word && !determiners.in(ts[i]) && (verbs[ts[i].low] || i+1 < len(ts) && determiners.in(ts[i+1]) && !plural(ts[i]) && !conjunctions.in(ts[i]) && !prepositions.in(ts[i]))
+	return i < len(ts) && ts[i].kind == word && !determiners.in(ts[i]) && (verbs.has(ts[i].low) || i+1 < len(ts) && determiners.in(ts[i+1]) && !plural(ts[i]) && !conjunctions.in(ts[i]) && !prepositions.in(ts[i]))
 }
 
 // conditionEnd is where a clause behind a subordinator ends.

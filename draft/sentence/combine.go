@@ -2,10 +2,10 @@ package sentence
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/tree"
 )
 
@@ -35,12 +35,12 @@ type Joint struct {
 }
 
 var (
-	allCue      = regexp.MustCompile(`(?i)\b(all of|all the|all these|both|each of|every one of|following (conditions|criteria|requirements)|the following apply|these apply)\b`)
-	anyCue      = regexp.MustCompile(`(?i)\b(any of|any one|one of|one or more|either|at least one|any other|any)\b`)
-	dutyCue     = regexp.MustCompile(`(?i)\b(must|shall|need to|needs to|have to|has to|required?|requires that|requirements?|only if|as long as|provided)\b`)
-	exampleCue  = regexp.MustCompile(`(?i)\b(including|includes?|such as|for example|e\.g\.)`)
-	negativeCue = regexp.MustCompile(`(?i)\b(can['’]t|cannot|can not|won['’]t|(do|does|is|are|was|were|has|have)n['’]t|must not|may not|do not|does not|will not|(is|are) not|not (eligible|entitled|allowed|available|able|qualify)|banned|exempt|exclude[sd]?|excluding|ineligible|unless|except)\b`)
-	bulletMark  = regexp.MustCompile(`^\s*([*•–-]|\d+[.)]|[a-z][.)])\s+`)
+	allCue      = lazyregexp.New(`(?i)\b(all of|all the|all these|both|each of|every one of|following (conditions|criteria|requirements)|the following apply|these apply)\b`)
+	anyCue      = lazyregexp.New(`(?i)\b(any of|any one|one of|one or more|either|at least one|any other|any)\b`)
+	dutyCue     = lazyregexp.New(`(?i)\b(must|shall|need to|needs to|have to|has to|required?|requires that|requirements?|only if|as long as|provided)\b`)
+	exampleCue  = lazyregexp.New(`(?i)\b(including|includes?|such as|for example|e\.g\.)`)
+	negativeCue = lazyregexp.New(`(?i)\b(can['’]t|cannot|can not|won['’]t|(do|does|is|are|was|were|has|have)n['’]t|must not|may not|do not|does not|will not|(is|are) not|not (eligible|entitled|allowed|available|able|qualify)|banned|exempt|exclude[sd]?|excluding|ineligible|unless|except)\b`)
+	bulletMark  = lazyregexp.New(`^\s*([*•–-]|\d+[.)]|[a-z][.)])\s+`)
 )
 
 // part is a piece of the text: a line, or a sentence of one.
@@ -78,7 +78,7 @@ func partsOf(text string) []part {
 	return out
 }
 
-var sentenceEnd = regexp.MustCompile(`[.!?;]\s+`)
+var sentenceEnd = lazyregexp.New(`[.!?;]\s+`)
 
 func sentences(line string) []string {
 	var out []string
@@ -116,8 +116,8 @@ func home(ps []part, condition string) (at int, how float64) {
 }
 
 var (
-	denial    = regexp.MustCompile(`(?i)\b(not|never|without|cannot)\b|n['’]t\b|\bno\s+(?:[a-km-z]|l[^e])`)
-	bracketed = regexp.MustCompile(`\([^)]*\)`)
+	denial    = lazyregexp.New(`(?i)\b(not|never|without|cannot)\b|n['’]t\b|\bno\s+(?:[a-km-z]|l[^e])`)
+	bracketed = lazyregexp.New(`\([^)]*\)`)
 )
 
 // negative reports whether a text denies something, outside of brackets. "No less than" does not.
@@ -304,7 +304,7 @@ func (c *combiner) prose(at int, conditions []int) Joint {
 }
 
 // excepting are words behind which stands where something is not so, whatever stands before them.
-var excepting = regexp.MustCompile(`(?i)\b(unless|except (if|when|where|in|for))\b[^.;]*:?\s*$`)
+var excepting = lazyregexp.New(`(?i)\b(unless|except (if|when|where|in|for))\b[^.;]*:?\s*$`)
 
 // negativeInside reports whether a negation stands behind the condition rather than in what it leads to: "if you are not …".
 func negativeInside(text string) bool {
@@ -312,7 +312,7 @@ func negativeInside(text string) bool {
 	return loc != nil && ifCue.MatchString(text[:loc[0]])
 }
 
-var ifCue = regexp.MustCompile(`(?i)\b(if|who|must|when|that)\b`)
+var ifCue = lazyregexp.New(`(?i)\b(if|who|must|when|that)\b`)
 
 // places are the tokens of a sentence that a condition asks about.
 func places(ts []token, condition string) []int {
@@ -423,7 +423,7 @@ func (c *combiner) joinsThings(ts []token, k int) bool {
 	}
 	t := ts[k+1]
 	_, known := third(t.low)
-	return t.kind == word && !modals.in(t) && !beings.in(t) && !havings.in(t) && !verbs[t.low] && !known && !pronouns.in(t) && !participle(t) && !negations.in(t) && !adverbs.in(t) && !subordinators.in(t) && !prepositions.in(t)
+	return t.kind == word && !modals.in(t) && !beings.in(t) && !havings.in(t) && !verbs.has(t.low) && !known && !pronouns.in(t) && !participle(t) && !negations.in(t) && !adverbs.in(t) && !subordinators.in(t) && !prepositions.in(t)
 }
 
 // listCue finds the wording that combines the items of a list.
@@ -455,7 +455,7 @@ func (c *combiner) listCue(intro int) (cue Cue, negated bool) {
 		case ts[len(ts)-1].is("or"):
 			ors++
 		}
-		if dutyCue.MatchString(p.text) || (intro < 0 || c.parts[intro].title) && (verbs[ts[0].low] || ts[0].is("be") || ts[0].is("have")) {
+		if dutyCue.MatchString(p.text) || (intro < 0 || c.parts[intro].title) && (verbs.has(ts[0].low) || ts[0].is("be") || ts[0].is("have")) {
 			duties++
 		}
 		pr := &parser{}

@@ -269,9 +269,9 @@ func (p *parser) present(ts []token, i int) bool {
 		return !plural && !later(ts[i+1:])
 	case can:
 		return opens && !plural(prev) && !conjunctions.in(prev) && prev.kind == word && !determiners.in(prev)
-	case verbs[t.low] && plural(prev) && (opens || prepositions.in(next) || next.kind == 0 && next.text == ""):
+	case verbs.has(t.low) && plural(prev) && (opens || prepositions.in(next) || next.kind == 0 && next.text == ""):
 		return true
-	case verbs[t.low] && pronouns.in(prev) && !prev.is("it") && !prev.is("he") && !prev.is("she"):
+	case verbs.has(t.low) && pronouns.in(prev) && !prev.is("it") && !prev.is("he") && !prev.is("she"):
 		return true
 	}
 	return false
@@ -363,7 +363,7 @@ func (p *parser) afterBeing(ts []token, i int, form Form) group {
 			g.form = Change
 		}
 		return g
-	case strings.HasSuffix(t.low, "ing") && len(t.low) > 5 && verbs[Base(t.low)]:
+	case strings.HasSuffix(t.low, "ing") && len(t.low) > 5 && verbs.has(Base(t.low)):
 		g.passive, g.action, g.end = false, Base(t.low), i+1
 		return g
 	}
@@ -389,7 +389,7 @@ func (p *parser) infinitive(ts []token, i int, form Form, deny bool) group {
 // control leads from verbs of wishing and choosing to the verb that they are about.
 func (p *parser) control(ts []token, g group) group {
 	i := g.end
-	if !wishing[g.action] || i >= len(ts) {
+	if !wishing.has(g.action) || i >= len(ts) {
 		return g
 	}
 	if ts[i].is("to") && i+1 < len(ts) {

@@ -3,21 +3,33 @@ package sentence
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // words is a closed class of words.
-type words map[string]bool
+type words struct {
+	list string
+	once sync.Once
+	set  map[string]bool
+}
 
-func class(s string) words {
-	w := words{}
-	for _, x := range strings.Fields(s) {
-		w[x] = true
+// class is the words of a list. The set of them is made when it is first asked.
+func class(list string) *words { return &words{list: list} }
+
+func (w *words) has(s string) bool {
+	w.once.Do(w.make)
+	return w.set[s]
+}
+
+func (w *words) make() {
+	w.set = map[string]bool{}
+	for _, x := range strings.Fields(w.list) {
+		w.set[x] = true
 	}
-	return w
 }
 
 // in reports whether a token is a word of the class.
-func (w words) in(t token) bool { return t.kind == word && w[t.low] }
+func (w *words) in(t token) bool { return t.kind == word && w.has(t.low) }
 
 // The closed classes of English that the grammar reads by name.
 var (
@@ -84,7 +96,7 @@ func Base(w string) string {
 	if b, ok := irregular[w]; ok {
 		return b
 	}
-	if verbs[w] {
+	if verbs.has(w) {
 		return w
 	}
 	switch {
@@ -94,7 +106,7 @@ func Base(w string) string {
 		return stemOf(w[:len(w)-3])
 	case strings.HasSuffix(w, "ed") && len(w) > 4:
 		return stemOf(w[:len(w)-2])
-	case strings.HasSuffix(w, "es") && verbs[w[:len(w)-1]]:
+	case strings.HasSuffix(w, "es") && verbs.has(w[:len(w)-1]):
 		return w[:len(w)-1]
 	}
 	return Singular(w)
@@ -103,13 +115,13 @@ func Base(w string) string {
 // stemOf mends what is left of a verb without its ending: the e that went, the letter that was doubled.
 func stemOf(s string) string {
 	n := len(s)
-	if verbs[s] {
+	if verbs.has(s) {
 		return s
 	}
-	if verbs[s+"e"] {
+	if verbs.has(s + "e") {
 		return s + "e"
 	}
-	if n > 2 && s[n-1] == s[n-2] && !strings.ContainsRune("lsz", rune(s[n-1])) || n > 2 && s[n-1] == s[n-2] && verbs[s[:n-1]] {
+	if n > 2 && s[n-1] == s[n-2] && !strings.ContainsRune("lsz", rune(s[n-1])) || n > 2 && s[n-1] == s[n-2] && verbs.has(s[:n-1]) {
 		return s[:n-1]
 	}
 	for _, end := range []string{"at", "iz", "is", "v", "c", "g", "u", "as", "os", "us", "ns", "rs", "ur", "ir"} {
@@ -125,7 +137,7 @@ func third(w string) (can, known bool) {
 	if len(w) < 4 || !strings.HasSuffix(w, "s") || strings.HasSuffix(w, "ss") || strings.HasSuffix(w, "'s") || strings.HasSuffix(w, "us") {
 		return false, false
 	}
-	return true, verbs[Base(w)]
+	return true, verbs.has(Base(w))
 }
 
 // participle reports whether a word can be a past participle.
@@ -142,7 +154,7 @@ func Normal(s string) string {
 			out = append(out, strings.Fields(Normal(strings.Trim(t.text, "\"“”'‘’`")))...)
 		case word, number:
 			w := strings.TrimSuffix(strings.TrimSuffix(t.low, "'s"), "'")
-			if w != "" && (!determiners[w] || len(w) > 5) && !slices.Contains([]string{"or", "and"}, w) {
+			if w != "" && (!determiners.has(w) || len(w) > 5) && !slices.Contains([]string{"or", "and"}, w) {
 				out = append(out, Singular(w))
 			}
 		}

@@ -7,21 +7,30 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 )
 
 //go:embed page.html
 var pageText string
 
 // Page is a set of HTML templates over the shared ones: "head" (of data with a Title, up to the body), "script" (the filter and the end of the document), "foot" (the end alone) and "bar" (of a Bar). A page may define "style", which the head holds behind the shared one.
-type Page struct{ set *template.Template }
+type Page struct {
+	text string
+	once sync.Once
+	set  *template.Template
+}
 
-// NewPage parses templates that use the shared ones. It panics where they are wrong, since they are part of the program.
-func NewPage(text string) *Page {
-	return &Page{template.Must(template.Must(template.New("").Parse(pageText)).Parse(text))}
+// NewPage is a page of templates that use the shared ones. They are parsed when the page is first written, so that a program which writes none does not wait for them.
+func NewPage(text string) *Page { return &Page{text: text} }
+
+// parse panics where the templates are wrong, since they are part of the program.
+func (p *Page) parse() {
+	p.set = template.Must(template.Must(template.New("").Parse(pageText)).Parse(p.text))
 }
 
 // Write executes the template of that name. Where the page cannot be made nothing is written.
 func (p *Page) Write(w io.Writer, name string, data any) error {
+	p.once.Do(p.parse)
 	var b bytes.Buffer
 	if err := p.set.ExecuteTemplate(&b, name, data); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -13,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // MoneyCents counts the hundredths of an amount.
@@ -113,7 +114,7 @@ money.times('19.99', 2) // 39.98`,
 }
 
 // moneyText is a sign, a currency and a decimal number; the currency may stand before or behind.
-var moneyText = regexp.MustCompile(`^(-?)(?:([A-Z]{3}|[$€£¥])\s?)?(-?)([0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(\.[0-9]{1,12})?(?:\s?([A-Z]{3}|[$€£¥]))?$`)
+var moneyText = lazyregexp.New(`^(-?)(?:([A-Z]{3}|[$€£¥])\s?)?(-?)([0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(\.[0-9]{1,12})?(?:\s?([A-Z]{3}|[$€£¥]))?$`)
 
 func parseMoney(s string) (*big.Rat, string, error) {
 	m := moneyText.FindStringSubmatch(s)

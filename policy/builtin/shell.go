@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // ShellArgs lists the words of every command that a shell text can run.
@@ -103,7 +104,7 @@ func (w word) mayBeOption() bool {
 	return strings.HasPrefix(w.text, "-") || !w.literal && !plainStart.MatchString(w.text)
 }
 
-var plainStart = regexp.MustCompile(`^[A-Za-z0-9/._~%@:=+]`)
+var plainStart = lazyregexp.New(`^[A-Za-z0-9/._~%@:=+]`)
 
 func parseShell(src string) (*syntax.File, error) {
 	if len(src) > maxShell {
@@ -149,7 +150,7 @@ var writing = map[syntax.RedirOperator]bool{
 }
 
 // descriptor is a target of >& that names an open file rather than a path.
-var descriptor = regexp.MustCompile(`^[0-9]*-?$`)
+var descriptor = lazyregexp.New(`^[0-9]*-?$`)
 
 func (c *commands) node(n syntax.Node, src string, depth int) error {
 	switch n := n.(type) {

@@ -5,12 +5,13 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // URLHost is the host that a URL names.
@@ -185,7 +186,7 @@ func (a *address) needPort() (int64, error) {
 	return p, nil
 }
 
-var stillEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var stillEncoded = lazyregexp.New(`%[0-9A-Fa-f]{2}`)
 
 func (a *address) cleanPath() (string, error) {
 	if a.url.Opaque != "" {

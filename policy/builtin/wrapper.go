@@ -3,8 +3,9 @@ package builtin
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // wrapper describes a program that runs another one: which of its options take a value, and where the other command begins.
@@ -79,7 +80,7 @@ var posixShell = wrapper{flags: "abefhiklmnprtuvxBCEHPTlD", valued: "oO", script
 
 var errElsewhere = errors.New("its commands come from elsewhere, such as its input")
 
-var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\+?=`)
+var assignment = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*\+?=`)
 
 // unwrap records what the words behind a wrapper's name run.
 func (w wrapper) unwrap(c *commands, words []word, depth int) error {

@@ -2,7 +2,6 @@ package condition
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,12 +13,13 @@ import (
 	"cel.dev/cel-go/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/builtin"
 	"github.com/proviso-dev/proviso/policy/pack"
 	"github.com/proviso-dev/proviso/policy/schema"
 )
 
-var undeclared = regexp.MustCompile(`undeclared reference to '([^']+)'`)
+var undeclared = lazyregexp.New(`undeclared reference to '([^']+)'`)
 
 // MaxRegexProgram is the largest RE2 program that a pattern may compile to.
 const MaxRegexProgram = 2000

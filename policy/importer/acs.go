@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // ACS reads manifests of the Agent Control Specification (microsoft/agent-governance-toolkit, version 0.3).
@@ -68,8 +68,8 @@ var acsPoints = map[string]acsPoint{
 }
 
 var (
-	acsVersion = regexp.MustCompile(`^0\.3\.[0-9]+(-[0-9A-Za-z.]+)?$`)
-	acsName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
+	acsVersion = lazyregexp.New(`^0\.3\.[0-9]+(-[0-9A-Za-z.]+)?$`)
+	acsName    = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
 )
 
 // acsWriter collects the parts of the pack.
@@ -231,7 +231,7 @@ func (w *acsWriter) constant(id string, p acsPoint, policy string, v acsVerdict)
 	return "Nothing passes here, says " + policy
 }
 
-var acsField = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var acsField = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // transform is the effect that puts a value in the place of a part of what is decided; nil where a pack cannot say it exactly.
 func (w *acsWriter) transform(id string, p acsPoint, t *acsTransform) map[string]any {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // acsVerdict is what a policy answers. Decision is empty where the answer is none: Reason then says why.
@@ -78,9 +78,9 @@ type regoModule struct {
 }
 
 var (
-	regoComment = regexp.MustCompile(`(?m)^\s*#.*$`)
-	regoDefault = regexp.MustCompile(`(?s)\A\s*package\s+([A-Za-z_][A-Za-z0-9_.]*)\s+(?:import\s+rego\.v1\s+)?default\s+([A-Za-z_][A-Za-z0-9_]*)\s*:?=\s*(.*?)\s*\z`)
-	regoPackage = regexp.MustCompile(`(?m)^\s*package\s+([A-Za-z_][A-Za-z0-9_.]*)`)
+	regoComment = lazyregexp.New(`(?m)^\s*#.*$`)
+	regoDefault = lazyregexp.New(`(?s)\A\s*package\s+([A-Za-z_][A-Za-z0-9_.]*)\s+(?:import\s+rego\.v1\s+)?default\s+([A-Za-z_][A-Za-z0-9_]*)\s*:?=\s*(.*?)\s*\z`)
+	regoPackage = lazyregexp.New(`(?m)^\s*package\s+([A-Za-z_][A-Za-z0-9_.]*)`)
 )
 
 // modules reads the Rego modules beside the manifest. One that is not a constant is left to questions; two of one package are no constants together.

@@ -14,6 +14,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Cedar reads policies in Cedar (read by cedar-go 1.9), with the entities that lie beside them in entities.json.
@@ -579,7 +580,7 @@ func (c *cedarReader) field(x cedarExpr, name string) (string, bool) {
 	return x.text + "." + name, true
 }
 
-var cedarName = regexp.MustCompile(`[^A-Za-z0-9_]`)
+var cedarName = lazyregexp.New(`[^A-Za-z0-9_]`)
 
 // attribute is the table of an attribute's values.
 func (c *cedarReader) attribute(name string) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // ClaudeCode reads the permission settings of Claude Code (settings.json, permissions documentation of November 2026): deny before ask before allow, and otherwise what the mode says.
@@ -61,7 +62,7 @@ type claudeRule struct {
 	text, tool, spec string
 }
 
-var claudeEntry = regexp.MustCompile(`(?s)\A([A-Za-z_*][A-Za-z0-9_.*-]*)(?:\((.*)\))?\z`)
+var claudeEntry = lazyregexp.New(`(?s)\A([A-Za-z_*][A-Za-z0-9_.*-]*)(?:\((.*)\))?\z`)
 
 func readClaudeCode(r *Reader, name string) map[string][]byte {
 	src, ok := r.file(name)

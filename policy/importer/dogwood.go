@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	cedar "github.com/cedar-policy/cedar-go"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Dogwood reads policies in Dogwood (dogwood-policy/dogwood, August 2026): Cedar with conditions over the past. The common subset is read: formerly within, previous within, A since within B and !A since within B, and counts and sums over formerly, compared with a number.
@@ -76,7 +78,7 @@ type temporalBlock struct {
 	text   string
 }
 
-var temporalHead = regexp.MustCompile(`^(when|unless)\s+temporal\s*\{`)
+var temporalHead = lazyregexp.New(`^(when|unless)\s+temporal\s*\{`)
 
 // splitTemporal takes the temporal conditions out of a text of policies.
 func splitTemporal(src string) (rest string, blocks []temporalBlock, err error) {
@@ -135,9 +137,9 @@ func closing(s string) (at int, ok bool) {
 }
 
 var (
-	dogwoodAction  = regexp.MustCompile(`"([^"\\]+)"\s*::\s*[A-Za-z_]`)
-	dogwoodComment = regexp.MustCompile(`//[^\n]*`)
-	dogwoodToken   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|-?[0-9]+|[A-Za-z_][A-Za-z0-9_]*|::|&&|==|<=|>=|\S`)
+	dogwoodAction  = lazyregexp.New(`"([^"\\]+)"\s*::\s*[A-Za-z_]`)
+	dogwoodComment = lazyregexp.New(`//[^\n]*`)
+	dogwoodToken   = lazyregexp.New(`"(?:[^"\\]|\\.)*"|-?[0-9]+|[A-Za-z_][A-Za-z0-9_]*|::|&&|==|<=|>=|\S`)
 )
 
 // dogwoodParser reads a temporal condition by recursive descent. The first thing that it cannot read ends it.

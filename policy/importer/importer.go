@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Format is one foreign format: its name as --from takes it, a sentence of what it is, and how a file of it is read.
@@ -113,7 +113,7 @@ func (r *Reader) report(name string, s proviso.Severity, code, msg, hint string)
 	}
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+var notInName = lazyregexp.New(`[^a-z0-9]+`)
 
 // packName makes the name of a pack from that of a file.
 func packName(file string) string {

@@ -3,9 +3,10 @@ package importer
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // jsonSchema writes schemas of single values as conditions, by the meaning that Python's jsonschema gives them: a keyword for another type than the value's says nothing, and pattern is searched for.
@@ -81,7 +82,7 @@ func negated(cel string) string {
 }
 
 // bare is a call or a name, in front of which ! needs no brackets.
-var bare = regexp.MustCompile(`^[a-z][A-Za-z0-9_.]*(?:\([A-Za-z0-9_.]*\))?$`)
+var bare = lazyregexp.New(`^[a-z][A-Za-z0-9_.]*(?:\([A-Za-z0-9_.]*\))?$`)
 
 // unless is a check of values of one type; all others pass.
 func (c jsonSchema) unless(x, typ, holds string) string {

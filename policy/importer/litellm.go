@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // LiteLLM reads the tool permission guardrails of a LiteLLM configuration (guardrail tool_permission, proxy documentation of October 2026): the first rule whose name pattern, and whose argument patterns, match a call
@@ -179,7 +181,7 @@ func (l *litellmReader) match(r litellmRule, s side) any {
 }
 
 // litellmStep is a name with the lists that it leads into.
-var litellmStep = regexp.MustCompile(`^\.?([^.\[\]]+)((?:\[\])*)`)
+var litellmStep = lazyregexp.New(`^\.?([^.\[\]]+)((?:\[\])*)`)
 
 // values tests the values at a path below x, such as to[].address: least where there are some and all match, most where one does.
 func (l *litellmReader) values(x, path, re string, s side, depth int) (string, bool) {

@@ -2,10 +2,10 @@ package importer
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/condition"
 )
 
@@ -52,13 +52,13 @@ const pyBlank = `\t-\r\x1c-\x1f\x{85}\p{Z}`
 var pyClasses = map[byte]string{'d': `\p{Nd}`, 'D': `\P{Nd}`, 'w': `\p{L}\p{N}_`, 's': pyBlank}
 
 // pyPlain are the escapes that mean the same in both.
-var pyPlain = regexp.MustCompile(`^(?:[anrtfv]|x[0-9a-fA-F]{2}|[^A-Za-z0-9])`)
+var pyPlain = lazyregexp.New(`^(?:[anrtfv]|x[0-9a-fA-F]{2}|[^A-Za-z0-9])`)
 
 var (
-	pyUnicode = regexp.MustCompile(`^(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))`)
-	pyUpTo    = regexp.MustCompile(`^\{,([0-9]+)\}`)
-	pyGroup   = regexp.MustCompile(`^\((?:\?(?:[is]*:|P<[A-Za-z_][A-Za-z0-9_]*>)|[^?*]|$)`)
-	pyFlags   = regexp.MustCompile(`^\(\?[is]+\)`)
+	pyUnicode = lazyregexp.New(`^(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))`)
+	pyUpTo    = lazyregexp.New(`^\{,([0-9]+)\}`)
+	pyGroup   = lazyregexp.New(`^\((?:\?(?:[is]*:|P<[A-Za-z_][A-Za-z0-9_]*>)|[^?*]|$)`)
+	pyFlags   = lazyregexp.New(`^\(\?[is]+\)`)
 )
 
 func (t *pyTranslator) step() error {

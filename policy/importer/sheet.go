@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -80,7 +80,7 @@ func (s *sheet) matching(f func(string) bool) []string {
 	return slices.DeleteFunc(s.names(), func(n string) bool { return !f(n) })
 }
 
-var notInID = regexp.MustCompile(`[^A-Za-z0-9]+`)
+var notInID = lazyregexp.New(`[^A-Za-z0-9]+`)
 
 // id makes an identifier of a pack out of a text, one that was not given before.
 func (s *sheet) id(from string) string {
@@ -261,7 +261,7 @@ func (s *sheet) needs(id, clause string, tools []string, require any, message st
 	s.rule(id, clause, r)
 }
 
-var celName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var celName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // celWords cannot be the name of a field in CEL.
 var celWords = map[string]bool{"true": true, "false": true, "null": true, "in": true, "as": true, "break": true, "const": true, "continue": true, "else": true, "for": true,

@@ -2,19 +2,19 @@ package pack
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/tree"
 )
 
 // The names of a pack.
 var (
-	identPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	idPattern    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-	packPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	identPattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	idPattern    = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+	packPattern  = lazyregexp.New(`^[a-z0-9][a-z0-9-]*$`)
 )
 
 // The names that cannot be given: those that CEL reserves, those that conditions know as variables of Proviso, and the attributes that every session has.

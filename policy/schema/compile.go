@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 )
 
 // Compiler compiles JSON Schemas to shapes and remembers the object types that CEL has to know.
@@ -329,7 +329,7 @@ func (c *Compiler) Declare(sh *Shape, name string) *types.Type {
 	return types.DynType
 }
 
-var notIdent = regexp.MustCompile(`[^A-Za-z0-9_.]`)
+var notIdent = lazyregexp.New(`[^A-Za-z0-9_.]`)
 
 // typeName starts with a character that no expression can write: data.fees must be the table, never the type of the table.
 func typeName(s string) string { return "@" + notIdent.ReplaceAllString(s, "_") }

@@ -110,7 +110,7 @@ func mainVerb(ws []string) (Effect, string) {
 		if i == 4 {
 			break
 		}
-		if e, ok := lookup(verbs, w); ok {
+		if e, ok := lookup(verbs(), w); ok {
 			return e, w
 		}
 	}
@@ -123,7 +123,7 @@ func joined(ws []string) (Effect, bool) {
 		if ws[i] != "and" && ws[i] != "then" {
 			continue
 		}
-		if e, ok := lookup(verbs, ws[i+1]); ok && harmful(e) && inflected(ws[i+1], ws[0]) {
+		if e, ok := lookup(verbs(), ws[i+1]); ok && harmful(e) && inflected(ws[i+1], ws[0]) {
 			return e, true
 		}
 	}
@@ -345,7 +345,7 @@ func phrase(ws []string) (Role, string) {
 		if ws[i] == "name" && i > 0 {
 			continue
 		}
-		if r, ok := lookup(nouns, ws[i]); ok {
+		if r, ok := lookup(nouns(), ws[i]); ok {
 			return r, ws[i]
 		}
 	}

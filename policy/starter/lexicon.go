@@ -1,6 +1,9 @@
 package starter
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // The tables of this file are the general English of tools and forms: verbs by what they do to the world, nouns by what they name.
 // No entry is there for one tool. A word that is missing makes the stricter class.
@@ -42,7 +45,7 @@ var verbLists = map[Effect]string{
 	Run:    `run execute exec eval launch invoke deploy install start stop restart reboot shell kill spawn reset`,
 }
 
-var verbs = table(verbLists)
+var verbs = sync.OnceValue(func() map[string]Effect { return table(verbLists) })
 
 // payNouns turn a verb that makes or sends something into one that pays.
 var payNouns = set("money transaction payment transfer funds cash salary donation invoice bill purchase refund order")
@@ -118,7 +121,7 @@ var nounLists = map[Role]string{
 	Thing:      `mail letter hotel restaurant company product item flight car book name vehicle service plan event`,
 }
 
-var nouns = table(nounLists)
+var nouns = sync.OnceValue(func() map[string]Role { return table(nounLists) })
 
 // pairs are roles of two words that say together what neither says alone.
 var pairs = map[string]Role{

@@ -3,9 +3,9 @@ package scene
 import (
 	"fmt"
 	"hash/fnv"
-	"regexp"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/lazyregexp"
 	"github.com/proviso-dev/proviso/world"
 )
 
@@ -65,7 +65,7 @@ func (s Scene) picture(t *world.Task) {
 	t.Prompt[1].Text = "![](" + PictureFile + ")"
 }
 
-var markdownImage = regexp.MustCompile(`!\[[^\]]*\]\(([^()\s]+)\)`)
+var markdownImage = lazyregexp.New(`!\[[^\]]*\]\(([^()\s]+)\)`)
 
 // Marked puts a mark in the place of each Markdown image of a text, and returns the names of the images in order, as trainers take texts with images.
 func Marked(text, mark string) (marked string, names []string) {
