@@ -67,6 +67,10 @@ func DecodeResultJSON[T ~string | ~[]byte](text T) (any, error) {
 func decodeAny(text string, twins bool) (any, error) {
 	d := newDecoder(text, twins)
 	defer d.release()
+	return d.whole()
+}
+
+func (d *decoder) whole() (any, error) {
 	if !d.start() {
 		return nil, d.err
 	}
@@ -107,6 +111,9 @@ type decoder struct {
 	keys []keyAt
 	// buf is scratch space for unescaping.
 	buf []byte
+	// leave is that of DecodeOutline, and top the key of the whole object's member that is being read.
+	leave func(top, key string) bool
+	top   string
 }
 
 type keyAt struct {
@@ -287,7 +294,7 @@ func (d *decoder) object() (any, bool) {
 			odd = odd || caseMatters(key)
 			d.keys = append(d.keys, keyAt{key, at})
 		}
-		v, ok := d.value()
+		v, ok := d.member(key)
 		if !ok {
 			return nil, false
 		}
@@ -391,6 +398,15 @@ func foldCase(s string) string {
 
 // text reads a string; the current byte is its opening quote.
 func (d *decoder) text() (string, bool) {
+	plain, unescaped, ok := d.quoted()
+	if unescaped != nil {
+		return string(unescaped), ok
+	}
+	return plain, ok
+}
+
+// quoted is text without an allocation: where something is escaped the text is in unescaped, which is good until the next string is read.
+func (d *decoder) quoted() (plain string, unescaped []byte, ok bool) {
 	d.i++
 	start := d.i
 	s := d.s
@@ -398,14 +414,15 @@ func (d *decoder) text() (string, bool) {
 		switch c := s[i]; {
 		case c == '"':
 			d.i = i + 1
-			return s[start:i], true
+			return s[start:i], nil, true
 		case c == '\\':
-			return d.escaped(start, i)
+			unescaped, ok = d.escaped(start, i)
+			return "", unescaped, ok
 		case c < ' ':
-			return "", d.fail(i, CodeJSON, fmt.Sprintf("control character 0x%02x in a string; escape it", c))
+			return "", nil, d.fail(i, CodeJSON, fmt.Sprintf("control character 0x%02x in a string; escape it", c))
 		}
 	}
-	return "", d.cutString()
+	return "", nil, d.cutString()
 }
 
 func (d *decoder) cutString() bool {
@@ -415,8 +432,8 @@ func (d *decoder) cutString() bool {
 // simpleEscapes maps the byte after a backslash to what it stands for.
 var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// escaped goes on with text at the first backslash.
-func (d *decoder) escaped(start, i int) (string, bool) {
+// escaped goes on with a string at its first backslash.
+func (d *decoder) escaped(start, i int) ([]byte, bool) {
 	s := d.s
 	buf := append(d.buf[:0], s[start:i]...)
 	for i < len(s) {
@@ -424,29 +441,29 @@ func (d *decoder) escaped(start, i int) (string, bool) {
 		switch {
 		case c == '"':
 			d.i, d.buf = i+1, buf
-			return string(buf), true
+			return buf, true
 		case c < ' ':
-			return "", d.fail(i, CodeJSON, fmt.Sprintf("control character 0x%02x in a string; escape it", c))
+			return nil, d.fail(i, CodeJSON, fmt.Sprintf("control character 0x%02x in a string; escape it", c))
 		case c != '\\':
 			buf = append(buf, c)
 			i++
 		case i+1 >= len(s):
-			return "", d.cutString()
+			return nil, d.cutString()
 		case simpleEscapes[s[i+1]] != 0:
 			buf = append(buf, simpleEscapes[s[i+1]])
 			i += 2
 		case s[i+1] == 'u':
 			r, n, ok := d.codePoint(i)
 			if !ok {
-				return "", false
+				return nil, false
 			}
 			buf = utf8.AppendRune(buf, r)
 			i += n
 		default:
-			return "", d.fail(i, CodeJSON, fmt.Sprintf("unknown escape \\%c; write \\\\ for a backslash", s[i+1]))
+			return nil, d.fail(i, CodeJSON, fmt.Sprintf("unknown escape \\%c; write \\\\ for a backslash", s[i+1]))
 		}
 	}
-	return "", d.cutString()
+	return nil, d.cutString()
 }
 
 // codePoint reads \uXXXX, or a pair of them, at i and returns its length in bytes.

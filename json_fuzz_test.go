@@ -86,3 +86,40 @@ func agrees(got, want any) bool {
 	}
 	return got == want
 }
+
+// FuzzDecodeOutline checks that an outline is refused exactly where the whole is, and is the whole but for what was left.
+func FuzzDecodeOutline(f *testing.F) {
+	for _, s := range []string{`{"a":{"b":{"x":1}}}`, `{"a":[{"b":[1,2.5,"x\u00e9",null,true,{}]}]}`, `{"a":{"b":{"x":1,"x":2}}}`, `{"a":{"b":1,"b":2}}`, `{"a":{"b":"\ud83d"}}`, `{"b":{"a":1e400}}`, `{"a":{"b":{"1":0,"2":0,"3":0,"4":0,"5":0,"6":0,"7":0,"8":0,"9":0,"10":0,"11":0,"12":0,"13":0,"\u0031":0}}}`, `{"a":{"b":[01]}}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		whole, err := DecodeResultJSON(text)
+		outline, oerr := DecodeOutline(text, func(top, key string) bool { return top == "a" && key == "b" })
+		if !reflect.DeepEqual(err, oerr) {
+			t.Fatalf("%q: the whole: %v, the outline: %v", text, err, oerr)
+		}
+		if m, ok := whole.(map[string]any); ok {
+			leaveOut(m["a"])
+		}
+		if !reflect.DeepEqual(whole, outline) {
+			t.Fatalf("%q: the outline is %#v, want %#v", text, outline, whole)
+		}
+	})
+}
+
+func leaveOut(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			leaveOut(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if k == "b" {
+				v[k] = nil
+			} else {
+				leaveOut(e)
+			}
+		}
+	}
+}

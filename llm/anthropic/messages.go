@@ -24,7 +24,7 @@ var ranBy = map[string]bool{"server_tool_use": true, "mcp_tool_use": true}
 
 // Request reads a request of the messages API.
 func (messagesWire) Request(raw []byte) (*wire.Request, error) {
-	doc, err := wire.Decode(raw)
+	doc, err := wire.DecodeRequest(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (chat) Path() string { return "/v1/chat/completions" }
 
 // Request reads a request of chat completions.
 func (chat) Request(raw []byte) (*wire.Request, error) {
-	doc, err := wire.Decode(raw)
+	doc, err := wire.DecodeRequest(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ var otherItems = map[string]bool{"reasoning": true, "mcp_list_tools": true, "com
 
 // Request reads a request of the Responses API.
 func (responses) Request(raw []byte) (*wire.Request, error) {
-	doc, err := wire.Decode(raw)
+	doc, err := wire.DecodeRequest(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/proviso-dev/proviso"
 )
@@ -223,9 +224,25 @@ const (
 	CodeEvent  = "PV422" // a server-sent event that cannot be read
 )
 
-// Decode reads the JSON object of a request or an answer strictly.
+// Decode reads the JSON object of an answer or an event strictly. The bytes are not kept.
 func Decode(raw []byte) (map[string]any, error) {
 	v, err := proviso.DecodeResultJSON(raw)
+	return object(v, err)
+}
+
+// DecodeRequest is Decode for a request: the texts share the memory of raw, which must not be changed afterwards; who keeps one for longer than the request copies it.
+// What the tools are called and are is read; their schemas and descriptions, the most of many requests, are checked and stand as null.
+func DecodeRequest(raw []byte) (map[string]any, error) {
+	v, err := proviso.DecodeOutline(unsafe.String(unsafe.SliceData(raw), len(raw)), unread)
+	return object(v, err)
+}
+
+// unread tells the members of a tool that nobody asks for.
+func unread(top, key string) bool {
+	return (top == "tools" || top == "functions") && (key == "parameters" || key == "input_schema" || key == "description")
+}
+
+func object(v any, err error) (map[string]any, error) {
 	if err != nil {
 		var je *proviso.JSONError
 		if errors.As(err, &je) {
