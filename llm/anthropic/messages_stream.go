@@ -19,6 +19,7 @@ type messageStream struct {
 	usage     map[string]any
 	calls     bool
 	irregular bool
+	named     *bool // whether the events have names
 
 	begunOut bool
 
@@ -64,12 +65,38 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 	if err != nil {
 		return wire.Chunk{}, err
 	}
-	switch kind := llm.Text(doc["type"]); kind {
+	kind := llm.Text(doc["type"])
+	if kind != "error" && s.strange(ev.Name, kind, doc) {
+		s.irregular, s.calls = true, true
+	}
+	c, err := s.event(kind, doc, ev)
+	if s.irregular && c.Kind < wire.Calls {
+		c.Kind = wire.Calls // readers differ from here on, so that it is written anew
+	}
+	return c, err
+}
+
+// strange reports whether an event is not what every reader takes for what its type says: it has another name, or a name where others had none, or more than its type has.
+func (s *messageStream) strange(name, kind string, doc map[string]any) bool {
+	first := s.named == nil
+	if first {
+		named := name != ""
+		s.named = &named
+	}
+	return name != "" && name != kind || *s.named != (name != "") || eventMembers[kind].Stray(doc) != ""
+}
+
+// eventMembers are the members of the kinds of events that hold something said.
+var eventMembers = map[string]wire.Members{
+	"message_start": wire.NewMembers("message"), "content_block_start": wire.NewMembers("content_block"), "content_block_delta": wire.NewMembers("delta"), "message_delta": wire.NewMembers("delta"),
+}
+
+// event takes an event of a kind.
+func (s *messageStream) event(kind string, doc map[string]any, ev wire.Event) (wire.Chunk, error) {
+	switch kind {
 	case "message_start":
 		s.message = llm.Object(doc["message"])
-		if len(llm.List(s.message["content"])) > 0 {
-			s.irregular = true
-		}
+		s.irregular = s.irregular || len(llm.List(s.message["content"])) > 0 // nothing is said before its own event
 		return wire.Chunk{}, nil
 	case "content_block_start":
 		return s.start(doc)
@@ -89,6 +116,7 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 		return wire.Chunk{Kind: chunkOf(b.kind)}, nil
 	case "message_delta":
 		s.delta, s.usage = llm.Object(doc["delta"]), llm.Object(doc["usage"])
+		s.irregular = s.irregular || endMembers.Stray(s.delta) != ""
 		if s.calls {
 			return wire.Chunk{Kind: wire.Calls}, nil
 		}
@@ -103,6 +131,12 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 	s.irregular = true
 	return wire.Chunk{Kind: wire.Calls}, nil
 }
+
+// endMembers are what message_delta says of a message that speaks of nothing else, and startMembers what only its beginning and its blocks say.
+var (
+	endMembers   = wire.NewMembers("stop_reason stop_sequence")
+	startMembers = wire.NewMembers("id type role model content")
+)
 
 func chunkOf(kind string) wire.ChunkKind {
 	switch {
@@ -246,7 +280,9 @@ func (s *messageStream) Response() (*wire.Response, error) {
 	}
 	doc["content"] = content
 	for k, v := range s.delta {
-		doc[k] = v
+		if !startMembers[k] {
+			doc[k] = v
+		}
 	}
 	if s.usage != nil {
 		usage := map[string]any{}

@@ -26,6 +26,13 @@ type chatStream struct {
 	learnt   int            // templates that were made
 }
 
+// The members that a chunk, a choice of it and a delta have.
+var (
+	chunkMembers  = wire.NewMembers("choices")
+	choiceMembers = wire.NewMembers("delta")
+	deltaMembers  = wire.NewMembers("role content refusal tool_calls function_call audio")
+)
+
 // The holes of the template of a delta, and how many templates a stream may make before its deltas count as too different.
 const (
 	holeContent = iota
@@ -102,6 +109,9 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		return wire.Chunk{}, wire.Malformed("/choices", "a list of choices")
 	}
 	var out wire.Chunk
+	if strings.HasPrefix(ev.Name, "thread.") || chunkMembers.Stray(doc) != "" {
+		s.irregular, out.Kind = true, wire.Calls
+	}
 	for i, v := range list {
 		c, err := s.choice(wire.At("/choices", i), llm.Object(v))
 		if err != nil {
@@ -114,8 +124,8 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		}
 		out.Kind, out.Mixed = kind, mixed
 	}
-	if len(list) == 0 {
-		s.tail = append(s.tail, wire.AppendEvent(nil, ev.Name, ev.Data)...)
+	if len(list) == 0 && out.Kind == wire.Around {
+		s.tail = append(s.tail, ev.Raw...)
 	}
 	if len(list) == 1 && out.Kind == wire.Text {
 		s.learn(ev.Data, llm.Object(list[0]))
@@ -141,6 +151,9 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 	c := s.at(index)
 	out := wire.Chunk{Choice: int(index)}
 	d := llm.Object(m["delta"])
+	if choiceMembers.Stray(m)+deltaMembers.Stray(d) != "" {
+		s.irregular, out.Kind = true, wire.Calls
+	}
 	c.role = c.role || d["role"] != nil
 	for part, t := range []struct {
 		key string
@@ -154,7 +167,7 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 		if text != "" {
 			t.to.WriteString(text)
 			out.Mixed = out.Text != ""
-			out.Kind, out.Part, out.Text = wire.Text, part, out.Text+text
+			out.Kind, out.Part, out.Text = max(out.Kind, wire.Text), part, out.Text+text
 		}
 	}
 	if d["audio"] != nil {

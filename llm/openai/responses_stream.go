@@ -43,12 +43,88 @@ type itemSeen struct {
 	kind              string
 	seen              []map[string]any // the item as it was added and done
 	args, text        bytes.Buffer     // the deltas
-	argsDone          []string
+	argsDone, named   []string
+	retold            []partTold // the texts of parts that were said once more, or as they began
 	added, done       bool
 	addedOut, doneOut bool // what went out
 
 	// Of a message: how many parts began and ended, and how much of all their text; the same of what went out.
 	parts, ended, partsOut, endedOut, textOut int
+}
+
+// partTold is the text of a part of a message beside its deltas.
+type partTold struct {
+	part  int64
+	begun bool // it is how the part begins
+	text  string
+}
+
+// told takes an event of a message that says a text in another way than by deltas.
+func (it *itemSeen) told(kind string, doc map[string]any) {
+	n, _ := doc["content_index"].(int64)
+	part := llm.Object(doc["part"])
+	p := partTold{part: n, text: llm.Text(part["text"]) + llm.Text(part["refusal"])}
+	switch kind {
+	case "response.content_part.added":
+		it.parts++
+		p.begun = true
+	case "response.content_part.done":
+		it.ended++
+	case "response.output_text.done", "response.refusal.done":
+		p.text = llm.Text(doc["text"]) + llm.Text(doc["refusal"])
+	default:
+		return
+	}
+	it.retold = append(it.retold, p)
+}
+
+// says reports whether everything that the events said of a message is what its whole says.
+func (it *itemSeen) says(final map[string]any) bool {
+	if it.text.String() != messageText(final) {
+		return false
+	}
+	for i, m := range it.seen {
+		if done := i == len(it.seen)-1 && it.done; messageText(m) != "" && !done || done && messageText(m) != messageText(final) || itemMembers.Stray(m) != "" {
+			return false
+		}
+	}
+	parts := llm.List(final["content"])
+	for _, p := range it.retold {
+		if p.begun && p.text == "" {
+			continue
+		}
+		if p.begun || p.part < 0 || p.part >= int64(len(parts)) || p.text != partText(parts[p.part]) {
+			return false
+		}
+	}
+	return true
+}
+
+// The members that events, whole responses and messages have.
+var (
+	responseMembers = wire.NewMembers("output tools tool_choice tool_usage parallel_tool_calls max_tool_calls instructions text")
+	itemMembers     = wire.NewMembers("content")
+	plainMembers    = wire.NewMembers("type delta text refusal arguments input output_index content_index sequence_number item_id name command code output annotation")
+	eventMembers    = []struct {
+		begin   string
+		members wire.Members
+	}{
+		{"response.output_item.", wire.NewMembers("item")},
+		{"response.content_part.", wire.NewMembers("part")},
+		{"response.reasoning_summary_part.", wire.NewMembers("part")},
+		{"response.created", wire.NewMembers("response")}, {"response.queued", wire.NewMembers("response")}, {"response.in_progress", wire.NewMembers("response")},
+		{"response.completed", wire.NewMembers("response")}, {"response.incomplete", wire.NewMembers("response")},
+	}
+)
+
+// membersOf are the members that a kind of events has.
+func membersOf(kind string) wire.Members {
+	for _, e := range eventMembers {
+		if strings.HasPrefix(kind, e.begin) {
+			return e.members
+		}
+	}
+	return plainMembers
 }
 
 // textEvents are events of a message, and thoughtEvents what flows beside it.
@@ -85,22 +161,34 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.seq = n
 	}
 	kind := llm.Text(doc["type"])
-	switch kind {
-	case "error", "response.failed":
+	if kind == "error" || kind == "response.failed" {
 		return wire.Chunk{Kind: wire.Failed}, nil
+	}
+	strange := ev.Name != "" && ev.Name != kind || membersOf(kind).Stray(doc) != ""
+	s.irregular = s.irregular || strange
+	switch kind {
 	case "response.created", "response.in_progress", "response.queued":
 		s.first = llm.Object(doc["response"])
+		if strange || len(llm.List(s.first["output"])) > 0 || responseMembers.Stray(s.first) != "" {
+			s.irregular = true // nothing is said before its own event
+			return wire.Chunk{Kind: wire.Calls}, nil
+		}
 		return wire.Chunk{}, nil
 	case "response.completed", "response.incomplete":
 		s.last = llm.Object(doc["response"])
 		s.compare()
 		return wire.Chunk{Kind: wire.End}, nil
 	case "response.output_item.added", "response.output_item.done":
-		return s.item(kind, doc)
+		c, err := s.item(kind, doc)
+		if strange {
+			c.Kind = wire.Calls
+		}
+		return c, err
 	}
 	it := s.at(doc)
 	text := llm.Text(doc["delta"])
 	switch {
+	case strange:
 	case textEvents[kind]:
 		if strings.HasSuffix(kind, "text.delta") || strings.HasSuffix(kind, "refusal.delta") {
 			it.text.WriteString(text)
@@ -110,12 +198,7 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 			}
 			return wire.Chunk{Kind: wire.Text, Part: deltaPart(doc), Text: text}, nil
 		}
-		switch kind {
-		case "response.content_part.added":
-			it.parts++
-		case "response.content_part.done":
-			it.ended++
-		}
+		it.told(kind, doc)
 		return wire.Chunk{Kind: wire.Text, Mixed: !opens(kind, llm.Object(doc["part"]))}, nil
 	case strings.HasPrefix(kind, "response.reasoning"):
 		return wire.Chunk{}, nil
@@ -123,6 +206,9 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 		it.args.WriteString(text)
 	case doneEvents[kind] != "":
 		it.argsDone = append(it.argsDone, llm.Text(doc[doneEvents[kind]]))
+		if n := llm.Text(doc["name"]); n != "" {
+			it.named = append(it.named, n)
+		}
 	default:
 		known := false
 		for _, p := range hostedEvents {
@@ -192,7 +278,7 @@ func (s *responseStream) compare() {
 		}
 		final := llm.Object(list[n])
 		if it.kind == "message" {
-			s.irregular = s.irregular || it.text.String() != messageText(final)
+			s.irregular = s.irregular || !it.says(final)
 			continue
 		}
 		if otherItems[it.kind] {
@@ -202,6 +288,9 @@ func (s *responseStream) compare() {
 		written := llm.Text(final["arguments"]) + llm.Text(final["input"])
 		for _, a := range it.argsDone {
 			s.irregular = s.irregular || a != written
+		}
+		for _, n := range it.named {
+			s.irregular = s.irregular || n != llm.Text(final["name"])
 		}
 		if it.args.Len() > 0 {
 			s.irregular = s.irregular || it.args.String() != written
@@ -226,10 +315,14 @@ func (s *responseStream) compare() {
 func messageText(m map[string]any) string {
 	var b strings.Builder
 	for _, p := range llm.List(m["content"]) {
-		o := llm.Object(p)
-		b.WriteString(llm.Text(o["text"]) + llm.Text(o["refusal"]))
+		b.WriteString(partText(p))
 	}
 	return b.String()
+}
+
+func partText(part any) string {
+	o := llm.Object(part)
+	return llm.Text(o["text"]) + llm.Text(o["refusal"])
 }
 
 // Mark notes what went out.
