@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/proviso-dev/proviso/llm/openai"
@@ -62,13 +63,11 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, g *generation) (b 
 	if r.ContentLength > limit {
 		return nil, free, s.tooLarge(limit)
 	}
-	share := max(r.ContentLength, leastShare)
-	if s.memory.Add(share) > limits.Memory {
-		s.memory.Add(-share)
-		s.counts.shed.Add(1)
-		return nil, free, &badBody{http.StatusServiceUnavailable, "the bodies of all requests together need more memory than they may; come again", CodeBusy}
+	from := &sharing{in: http.MaxBytesReader(w, r.Body, limit), announced: r.ContentLength >= 0, of: &s.memory, most: limits.Memory}
+	free = from.free
+	if !from.claim(max(r.ContentLength, leastShare)) {
+		return nil, free, s.noMemory()
 	}
-	free = func() { s.memory.Add(-share) }
 	// A caller that sends its body drop by drop would hold a place for ever. After a failure the deadline stays: the rest of the body is not waited for.
 	out := http.NewResponseController(w)
 	out.SetReadDeadline(time.Now().Add(limits.ReadBody))
@@ -76,21 +75,59 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, g *generation) (b 
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	n, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	if n > share {
-		more := n - share
-		share = n
-		s.memory.Add(more)
-	}
+	_, err = buf.ReadFrom(from)
 	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	switch {
+	case errors.Is(err, errNoMemory):
+		return nil, free, s.noMemory()
+	case errors.As(err, &large):
 		return nil, free, s.tooLarge(limit)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, free, &badBody{http.StatusBadRequest, "the body ends early", wire.CodeFormat}
 	}
 	out.SetReadDeadline(time.Time{})
 	return buf.Bytes(), free, nil
+}
+
+// sharing reads a body within the memory for all bodies: of what a caller does not announce, a share is claimed before it is read.
+type sharing struct {
+	in          io.Reader
+	announced   bool // in brings no more than the share that was claimed first
+	of          *atomic.Int64
+	most        int64
+	share, read int64
+}
+
+var errNoMemory = errors.New("no memory for bodies")
+
+// claim takes more of the memory, and reports whether there was as much.
+func (b *sharing) claim(n int64) bool {
+	if b.of.Add(n) > b.most {
+		b.of.Add(-n)
+		return false
+	}
+	b.share += n
+	return true
+}
+
+func (b *sharing) free() { b.of.Add(-b.share) }
+
+// Read reads no more than what there is a share for.
+func (b *sharing) Read(p []byte) (int, error) {
+	if b.announced {
+		return b.in.Read(p)
+	}
+	if b.read == b.share && !b.claim(max(b.share, leastShare)) { // buffers double as well
+		return 0, errNoMemory
+	}
+	n, err := b.in.Read(p[:min(int64(len(p)), b.share-b.read)])
+	b.read += int64(n)
+	return n, err
+}
+
+func (s *Server) noMemory() error {
+	s.counts.shed.Add(1)
+	return &badBody{http.StatusServiceUnavailable, "the bodies of all requests together need more memory than they may; come again", CodeBusy}
 }
 
 func (s *Server) tooLarge(limit int64) error {

@@ -23,6 +23,7 @@ const (
 	CodeRepeated = "PV870" // the same denial again and again
 	CodeOverlay  = "PV871" // an overlay that cannot be attached
 	CodeRan      = "PV872" // a call that the provider ran before anybody could decide
+	CodeBroken   = "PV874" // a request that made the server fail
 )
 
 // decisionID names a decision.

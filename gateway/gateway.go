@@ -12,8 +12,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,8 +134,41 @@ func (s *Server) local(next http.Handler) http.Handler {
 			fail(w, openai.Chat, wire.Denial{Status: http.StatusForbidden, Code: "forbidden", Text: msg + " [" + CodeCaller + "]"})
 			return
 		}
+		defer s.recovered(w)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// recovered answers a request that made the server fail. What it failed with may hold anything of the request, so that it is told to nobody; where in the program it happened is logged.
+func (s *Server) recovered(w http.ResponseWriter) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.counts.broken.Add(1)
+	s.log().Error("a request made the server fail", "at", strings.Join(places(), " "))
+	// Where something of an answer went out already the client must not take it for whole: the status is written too late then, and the connection ends.
+	d := wire.Denial{Status: http.StatusInternalServerError, Code: "internal", Text: "the server has failed at this request; nothing of it was allowed [" + CodeBroken + "]"}
+	w.Header().Set("Content-Length", strconv.Itoa(len(openai.Chat.Error(d))))
+	fail(w, openai.Chat, d)
+	http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// places lists the functions of this program in which it failed.
+func places() (out []string) {
+	pc := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
+	for more := true; more; {
+		var f runtime.Frame
+		if f, more = frames.Next(); strings.Contains(f.Function, "proviso") {
+			out = append(out, fmt.Sprintf("%s:%d", f.Function, f.Line))
+		}
+	}
+	return out
 }
 
 // fail answers with an error object.

@@ -22,7 +22,7 @@ type counts struct {
 	shed, refused, unrouted, foreign, hosted, hidden, ran, stateful, repeated             atomic.Int64
 	revisions, upstreamErrors, reloads, reloadsFailed, attached, webhooks, webhooksFailed atomic.Int64
 
-	candidates, chosen, bettered atomic.Int64
+	candidates, chosen, bettered, broken atomic.Int64
 
 	mu        sync.Mutex
 	requests  map[[2]string]int64 // wire, outcome
@@ -185,6 +185,7 @@ func (c *counts) counters() []struct {
 		{"reloads_total", "Policies loaded.", c.reloads.Load()},
 		{"reloads_failed_total", "Policies that could not be loaded; what stood before went on.", c.reloadsFailed.Load()},
 		{"overlays_attached_total", "Overlays attached to sessions.", c.attached.Load()},
+		{"requests_broken_total", "Requests that made the server fail. Should stay 0.", c.broken.Load()},
 		{"webhooks_total", "Requests for approval told to the webhook.", c.webhooks.Load()},
 		{"webhooks_failed_total", "Requests for approval that the webhook was not told.", c.webhooksFailed.Load()},
 	}

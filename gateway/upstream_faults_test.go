@@ -56,6 +56,9 @@ func TestUpstreamFaults(t *testing.T) {
 			w.WriteHeader(429)
 			io.WriteString(w, `{"error":{"message":"x"},"choices":[{"message":{"tool_calls":["SECRET"]}}]}`)
 		}, 429},
+		{"a page of a timeout", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "<html>SECRET</html>", http.StatusRequestTimeout)
+		}, 408},
 		{"hangs up", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, 502},
 	} {
 		t.Run(c.name, func(t *testing.T) {
