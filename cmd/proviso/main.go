@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -18,13 +19,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/proviso-dev/proviso/cmd/proviso/bridge"
+	"github.com/proviso-dev/proviso/cmd/proviso/commandline"
 )
 
 func main() { os.Exit(int(run())) }
 
 // run is the whole program except for the exit itself.
 func run() (code exit) {
-	forgetEmpty()
+	commandline.ForgetEmpty("PROVISO_") // before anything reads one
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv)
 	defer func() {
 		if v := recover(); v != nil {
@@ -50,19 +52,10 @@ func run() (code exit) {
 // lastMoments is how long a command may go on after a signal, to put its things in order.
 const lastMoments = 300 * time.Millisecond
 
-// forgetEmpty makes variables of ours that are set to nothing as good as not set, which is how a shell script switches one off.
-func forgetEmpty() {
-	for _, kv := range os.Environ() {
-		if name, value, _ := strings.Cut(kv, "="); value == "" && strings.HasPrefix(name, "PROVISO_") {
-			os.Unsetenv(name)
-		}
-	}
-}
-
 // do parses the arguments and runs the command that they name.
 func (a *app) do(args []string) error {
 	var c commands
-	parser, err := newParser(a, &c)
+	parser, err := newParser(a, &c, args)
 	if err != nil {
 		return err
 	}
@@ -77,8 +70,8 @@ func (a *app) do(args []string) error {
 	return kctx.Run(a, a.agents(), a.bridge(), a.learning())
 }
 
-// newParser builds the command line. Flags win over PROVISO_* variables, these over the settings files, these over defaults.
-func newParser(a *app, c *commands) (*kong.Kong, error) {
+// newParser builds the command line for the arguments. Flags win over PROVISO_* variables, these over the settings files, these over defaults.
+func newParser(a *app, c *commands, args []string) (*kong.Kong, error) {
 	files, err := a.settings()
 	if err != nil {
 		return nil, err
@@ -92,6 +85,7 @@ func newParser(a *app, c *commands) (*kong.Kong, error) {
 		kong.DefaultEnvars("PROVISO"),
 		kong.Vars{"formats": bridge.Formats()},
 		kong.Resolvers(files),
+		commandline.Only(reflect.TypeFor[commands](), args, "completion"),
 	)
 }
 

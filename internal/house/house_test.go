@@ -40,7 +40,7 @@ llm, nn, model/tokenizer, model/safetensors, model/grammar, model/chat < model <
 engine, model < engine/local;   proviso, engine < engine/tinker;
 dataset, rollout, engine, train/objective < train;
 draft, policy/importer, policy/lint, audit < lsp;
-everything < console, conformance;   conformance < conformance/figures, conformance/internalize;   console < cmd/proviso/agents, cmd/proviso/authoring, cmd/proviso/clauses, cmd/proviso/bridge, cmd/proviso/completion, cmd/proviso/learning, cmd/proviso/models, cmd/proviso/training < cmd/proviso
+everything < console, conformance;   conformance < conformance/figures, conformance/internalize;   console < cmd/proviso/agents, cmd/proviso/authoring, cmd/proviso/clauses, cmd/proviso/bridge, cmd/proviso/commandline, cmd/proviso/completion, cmd/proviso/learning, cmd/proviso/models, cmd/proviso/training < cmd/proviso
 `
 
 // pure names the packages that compute on their arguments and nothing else.
