@@ -2,18 +2,17 @@ package prove
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/lazyregexp"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 )
 
 // Gate is what a model has to show before it is released.
@@ -82,7 +81,7 @@ func ParseGate(file string, text []byte) (*Gate, error) {
 	}
 	tree, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, bad(nil, hint, "%s", yamlMessage(err))
+		return nil, bad(nil, hint, "%s", strictyaml.Explain(err).Msg)
 	}
 	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
 		return nil, bad(nil, hint, "there is not exactly one YAML document")
@@ -138,17 +137,6 @@ func entry(body ast.Node) (key string, list *ast.SequenceNode) {
 	}
 	list, _ = pair.Value.(*ast.SequenceNode)
 	return name.Value, list
-}
-
-// yamlMessage is what the YAML reader says, without its excerpt of the file.
-func yamlMessage(err error) string {
-	var e yaml.Error
-	msg := err.Error()
-	if errors.As(err, &e) {
-		msg = e.GetMessage()
-	}
-	msg, _, _ = strings.Cut(msg, "\n")
-	return msg
 }
 
 var requirementForm = lazyregexp.New(`^\s*(\S+)\.(lower|upper)\s*(>=|<=)\s*(\S+)\s*$`)

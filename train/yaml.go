@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 )
 
 // maxSettings is how many bytes a file of settings may have.
@@ -24,6 +24,9 @@ func Parse(file string, text []byte) (*Settings, error) {
 		return nil, settingsError(file, nil, fmt.Sprintf("%d bytes are too many", len(text)), "settings of a run have a page")
 	}
 	tree, err := parser.ParseBytes(text, 0)
+	if err == nil {
+		err = strictyaml.Check(text)
+	}
 	if err != nil {
 		return nil, yamlError(file, err)
 	}
@@ -32,7 +35,6 @@ func Parse(file string, text []byte) (*Settings, error) {
 	}
 	body := tree.Docs[0].Body
 	w := walker{file: file}
-	ast.Walk(&w, body)
 	w.keys(body, reflect.TypeFor[Settings](), "")
 	if len(w.found) > 0 {
 		w.found.Sort()
@@ -65,41 +67,14 @@ func settingsError(file string, n ast.Node, msg, hint string) proviso.Diagnostic
 
 // yamlError keeps the place and the message of the YAML reader, without its excerpt of the file.
 func yamlError(file string, err error) error {
-	d := proviso.Diagnostic{Pos: proviso.Pos{File: file}, Code: CodeSettings, Msg: err.Error()}
-	var e yaml.Error
-	if errors.As(err, &e) {
-		d.Msg = e.GetMessage()
-		var wrong *yaml.TypeError
-		if errors.As(err, &wrong) {
-			d.Msg, d.Hint = "the value is of another type", "write "+wanted[wrong.DstType.Kind()]
-		}
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			d.Pos.Line, d.Pos.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	d.Msg, _, _ = strings.Cut(d.Msg, "\n")
-	return proviso.Diagnostics{d}
-}
-
-// wanted says what a setting of a kind is written as.
-var wanted = map[reflect.Kind]string{
-	reflect.Int: "a whole number", reflect.Uint64: "a whole number that is not negative", reflect.Float64: "a number", reflect.Bool: "true or false", reflect.String: "a text",
-	reflect.Slice: "a list", reflect.Map: "a map", reflect.Struct: "a map", reflect.Pointer: "a map",
+	e := strictyaml.Explain(err)
+	return proviso.Diagnostics{{Pos: proviso.Pos{File: file, Line: e.Line, Col: e.Col}, Code: CodeSettings, Msg: e.Msg, Hint: e.Hint}}
 }
 
 // walker looks at what the decoder would let pass.
 type walker struct {
 	file  string
 	found proviso.Diagnostics
-}
-
-// Visit refuses anchors and aliases, because a small file with them can stand for a huge one, and tags, some of which the decoder does not get over.
-func (w *walker) Visit(n ast.Node) ast.Visitor {
-	switch n.Type() {
-	case ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType:
-		w.found = append(w.found, settingsError(w.file, n, "anchors, aliases and tags are not read here", "write the value out")...)
-	}
-	return w
 }
 
 // keys compares the keys of a map with the fields of a type.

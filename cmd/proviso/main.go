@@ -60,7 +60,10 @@ func (a *app) do(args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		args = []string{"--help"}
+		args = []string{"help"}
+	}
+	if args[0] == "help" { // as most programs have it: help of the command that follows, or of all
+		args = append(args[1:], "--help")
 	}
 	kctx, err := parser.Parse(args)
 	if err != nil {

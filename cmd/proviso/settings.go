@@ -9,9 +9,9 @@ import (
 	"sort"
 
 	"github.com/alecthomas/kong"
-	"github.com/goccy/go-yaml"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 )
 
 // settings are the values of settings files, by flag name; the first file that has a flag wins.
@@ -51,8 +51,8 @@ func (a *app) settings() (*settings, error) {
 			return nil, badSettings(p, because(err), "check PROVISO_CONFIG and the permissions of the file")
 		}
 		f := settingsFile{name: p}
-		if err := yaml.UnmarshalWithOptions(b, &f.values, yaml.Strict()); err != nil {
-			return nil, badSettings(p, "this is not a map from flag names to values", "write one `flag: value` per line")
+		if err := strictyaml.Decode(b, &f.values, true); err != nil {
+			return nil, badSettings(p, "this is not a map from flag names to values: "+err.Error(), "write one `flag: value` per line")
 		}
 		s.files = append(s.files, f)
 	}

@@ -18,15 +18,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/gateway"
 	"github.com/proviso-dev/proviso/gateway/otlp"
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/internal/durable"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -231,14 +228,8 @@ func readFile(name string) (*File, error) {
 		return nil, bad(name, because(err), "check the name and its permissions")
 	}
 	s.dir = filepath.Dir(name)
-	for _, t := range lexer.Tokenize(string(b)) {
-		if t.Type == token.TagType { // the decoder does not get over some of them
-			return nil, bad(name, fmt.Sprintf("line %d: tags are not read here", t.Position.Line), "write the value without its !tag")
-		}
-	}
-	if err := yaml.UnmarshalWithOptions(b, s, yaml.Strict()); err != nil {
-		line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-		return nil, bad(name, line, "see docs/gateway.md for the settings")
+	if err := strictyaml.Decode(b, s, true); err != nil {
+		return nil, bad(name, err.Error(), "see docs/gateway.md for the settings")
 	}
 	for i, k := range s.Keys {
 		if len(k.Hash) != 64 || strings.Trim(k.Hash, "0123456789abcdef") != "" || k.ID == "" {

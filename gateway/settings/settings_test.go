@@ -79,7 +79,7 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 		{"the same with a collector", `upstreams: [{name: a, url: "https://api.example.com", key: sk-secret}]`, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "env:NAME or file:PATH"},
 		{"an upstream without an address, with a collector", `upstreams: [{name: a, url: "nowhere"}]`, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "no http(s) address"},
 		{"an interval that is none", "", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_METRIC_EXPORT_INTERVAL": "1m"}, "milliseconds"},
-		{"a tag", "keys:\n  ! 000000\n", nil, "line 2: tags are not read here"},
+		{"a tag", "keys:\n  ! 000000\n", nil, "line 2: anchors, aliases and tags are not read here"},
 		{"a collector that is none", "telemetry: {endpoint: nonsense}", nil, "telemetry"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/internal/lazyregexp"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 )
 
 // ACS reads manifests of the Agent Control Specification (microsoft/agent-governance-toolkit, version 0.3).
@@ -92,7 +93,7 @@ func readACS(r *Reader, name string) map[string][]byte {
 		return nil
 	}
 	m := &acsManifest{}
-	if err := decodeYAML(src, m, true); err != nil {
+	if err := strictyaml.Decode(src, m, true); err != nil {
 		r.unreadable(name, "not a manifest: %v", err)
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 	"github.com/proviso-dev/proviso/policy/condition"
 )
 
@@ -28,7 +29,7 @@ func readEdictum(r *Reader, name string) map[string][]byte {
 		return nil
 	}
 	var v map[string]any
-	if err := decodeYAML(src, &v, false); err != nil {
+	if err := strictyaml.Decode(src, &v, false); err != nil {
 		r.unreadable(name, "not a bundle: %v", err)
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/proviso-dev/proviso/internal/lazyregexp"
+	"github.com/proviso-dev/proviso/internal/strictyaml"
 )
 
 // LiteLLM reads the tool permission guardrails of a LiteLLM configuration (guardrail tool_permission, proxy documentation of October 2026): the first rule whose name pattern, and whose argument patterns, match a call
@@ -51,7 +52,7 @@ func readLiteLLM(r *Reader, name string) map[string][]byte {
 		return nil
 	}
 	var c litellmConfig
-	if err := decodeYAML(src, &c, false); err != nil {
+	if err := strictyaml.Decode(src, &c, false); err != nil {
 		r.unreadable(name, "not a configuration: %v", err)
 		return nil
 	}
