@@ -1,11 +1,9 @@
 package journal
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 
 	"github.com/proviso-dev/proviso"
 )
@@ -78,146 +76,6 @@ type content struct {
 	Missing []proviso.Missing `json:"missing,omitempty"`
 	Errors  []proviso.Fault   `json:"errors,omitempty"`
 	Answers []proviso.Answer  `json:"answers,omitempty"`
-}
-
-// Seal makes a record the link that follows prev. It keeps nothing of the record.
-// It fails where a value of the record has no JSON form, such as a fact that is NaN.
-func Seal(r *proviso.Record, prev Hash) (Entry, error) {
-	e := Entry{Session: r.Event.Session, Seq: r.Event.Seq}
-	open, secret := part(r)
-	secret.Salt = make([]byte, 16)
-	rand.Read(secret.Salt)
-	var err error
-	if e.Body, err = proviso.AppendJSON(nil, secret); err != nil || nesting(e.Body) > proviso.MaxJSONDepth {
-		// The values of a condition may be anything that CEL computes, infinities included, and nested so deeply that they could not be read inside of a record; they are told in words rather than not at all.
-		secret.Because = inWords(secret.Because)
-		e.Body, err = proviso.AppendJSON(nil, secret)
-	}
-	if err != nil {
-		return Entry{}, sealError(r, err)
-	}
-	if e.Head, err = appendHead(&e, prev, open); err != nil {
-		return Entry{}, sealError(r, err)
-	}
-	e.Hash = HashOf(e.Head)
-	return e, nil
-}
-
-// appendHead writes what head is read from. The record goes straight into the line, rather than through a text of its own that would have to be looked at again.
-func appendHead(e *Entry, prev Hash, open *proviso.Record) ([]byte, error) {
-	b := make([]byte, 0, 1024)
-	b, err := proviso.AppendJSON(append(b, `{"session":`...), e.Session)
-	if err != nil {
-		return nil, err
-	}
-	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
-	if prev != (Hash{}) {
-		b = append(hex.AppendEncode(append(b, `,"prev":"`...), prev[:]), '"')
-	}
-	body := HashOf(e.Body)
-	b = append(hex.AppendEncode(append(b, `,"body":"`...), body[:]), '"')
-	if b, err = proviso.AppendJSON(append(b, `,"record":`...), open); err != nil {
-		return nil, err
-	}
-	return append(b, '}'), nil
-}
-
-func sealError(r *proviso.Record, err error) error {
-	return fmt.Errorf("journal: record %d of session %q cannot be written: %w", r.Event.Seq, r.Event.Session, err)
-}
-
-// part takes a record apart into what stays and what a redaction takes out. The record is not changed; the parts share its memory.
-func part(r *proviso.Record) (open *proviso.Record, secret *content) {
-	c := *r
-	d := &c.Decision
-	secret = &content{Body: r.Event.Body, Edits: d.Edits, Missing: d.Missing, Errors: d.Errors, Answers: r.Answers}
-	c.Event.Body = bare(r.Event.Body)
-	d.Edits = nil
-	d.Reasons = each(d.Reasons, func(x proviso.Reason) proviso.Reason {
-		x.Because = nil
-		return x
-	})
-	for i := range r.Decision.Reasons {
-		if r.Decision.Reasons[i].Because != nil && secret.Because == nil {
-			secret.Because = make([][]proviso.Cause, len(r.Decision.Reasons))
-		}
-		if secret.Because != nil {
-			secret.Because[i] = r.Decision.Reasons[i].Because
-		}
-	}
-	d.Missing = each(d.Missing, func(x proviso.Missing) proviso.Missing {
-		x.Key, x.Suppliers = nil, nil
-		return x
-	})
-	d.Errors = each(d.Errors, func(x proviso.Fault) proviso.Fault { return proviso.Fault{Code: x.Code, Rule: x.Rule} })
-	c.Answers = each(c.Answers, func(x proviso.Answer) proviso.Answer {
-		x.Quotes, x.Cites = nil, nil
-		return x
-	})
-	return &c, secret
-}
-
-// Bare returns a copy of a record without what a redaction takes out.
-func Bare(r *proviso.Record) proviso.Record {
-	open, _ := part(r)
-	open.Redacted = true
-	return *cloneRecord(open)
-}
-
-// bare is a body without its content: what is left of it names what was called, not what was said.
-func bare(b proviso.Body) proviso.Body {
-	switch b := b.(type) {
-	case *proviso.Message:
-		return &proviso.Message{Role: b.Role, Confirms: b.Confirms}
-	case *proviso.ToolCall:
-		c := bareCall(*b)
-		return &c
-	case *proviso.ToolResult:
-		return &proviso.ToolResult{CallID: b.CallID, Tool: b.Tool, IsError: b.IsError}
-	case *proviso.ModelRequest:
-		return &proviso.ModelRequest{Model: b.Model, Tools: b.Tools}
-	case *proviso.ModelResponse:
-		return &proviso.ModelResponse{ID: b.ID, Calls: each(b.Calls, bareCall)}
-	}
-	return b
-}
-
-func bareCall(c proviso.ToolCall) proviso.ToolCall {
-	return proviso.ToolCall{ID: c.ID, Tool: c.Tool, Response: c.Response, Index: c.Index}
-}
-
-// nesting is how deep lists and objects are nested in JSON.
-func nesting(b []byte) (deepest int) {
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted:
-			if c == '\\' {
-				i++
-			}
-			quoted = c != '"'
-		case c == '"':
-			quoted = true
-		case c == '{', c == '[':
-			depth++
-			deepest = max(deepest, depth)
-		case c == '}', c == ']':
-			depth--
-		}
-	}
-	return deepest
-}
-
-func inWords(because [][]proviso.Cause) [][]proviso.Cause {
-	return each(because, func(cs []proviso.Cause) []proviso.Cause {
-		return each(cs, func(c proviso.Cause) proviso.Cause {
-			c.Inputs = each(c.Inputs, func(v proviso.Value) proviso.Value {
-				v.Val = string(proviso.CanonicalJSON(v.Val))
-				return v
-			})
-			return c
-		})
-	})
 }
 
 // Record reads the record back, after a look that the bytes are those that the hashes speak of.

@@ -237,7 +237,10 @@ func (w *writer) sync(ctx context.Context, full bool) error {
 func (w *writer) fill(ctx context.Context, batch []*request, single []error) error {
 	wrote := false
 	w.links = w.links[:0]
-	defer func() { clear(w.links) }()
+	defer func() {
+		clear(w.links)
+		w.sealer.Reset()
+	}()
 	if len(w.tips) > maxTips {
 		clear(w.tips)
 	}
@@ -304,7 +307,7 @@ func (w *writer) join(ctx context.Context, rec *proviso.Record) (err error) {
 		// What it followed was taken in and then could not be written.
 		return &requestError{&journal.SeqError{Session: id, Got: rec.Event.Seq, Want: tip.Length + 1}}
 	}
-	e, err := journal.Seal(rec, tip.Head)
+	e, err := w.sealer.Seal(rec, tip.Head)
 	if err != nil {
 		return &requestError{err}
 	}

@@ -49,7 +49,8 @@ const (
 
 // insertion is the query that adds rows. With FAIL rather than ABORT SQLite need not be ready to take single rows back; whoever meets an error takes the whole transaction back.
 func insertion(rows int) string {
-	return "INSERT OR FAIL INTO records (session, seq, hash, head, body) VALUES (?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?)", rows-1)
+	const row = "(?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT))" // so that the texts can be given as bytes
+	return "INSERT OR FAIL INTO records (session, seq, hash, head, body) VALUES " + row + strings.Repeat(", "+row, rows-1)
 }
 
 // insert adds links to the table of records in their order, inside a transaction. Where it fails some of them may be there.
@@ -61,7 +62,7 @@ func (w *writer) insert(ctx context.Context, links []link) error {
 		}
 		for i := range links[:rows] {
 			e, at := &links[i].Entry, st.args[i*columns:]
-			at[0].Value, at[1].Value, at[2].Value, at[3].Value, at[4].Value = e.Session, int64(e.Seq), e.Hash[:], string(e.Head), string(e.Body)
+			at[0].Value, at[1].Value, at[2].Value, at[3].Value, at[4].Value = e.Session, int64(e.Seq), e.Hash[:], []byte(e.Head), []byte(e.Body)
 		}
 		if err := st.exec(ctx); err != nil {
 			return err

@@ -60,6 +60,7 @@ type writer struct {
 
 	// Only the goroutine uses these.
 	tips   map[string]journal.Tip
+	sealer journal.Sealer
 	links  []link     // of the batch in hand
 	one    *statement // adds a record
 	many   *statement // adds as many as together

@@ -1,0 +1,51 @@
+package proviso
+
+import (
+	"bytes"
+	"math"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// What is written by hand is what the tags of the fields say, byte for byte, whatever it holds and however it is reached.
+func TestByHandAsByTags(t *testing.T) {
+	types := []reflect.Type{reflect.TypeFor[Record](), reflect.TypeFor[Decision](), reflect.TypeFor[Kept](), eventType}
+	for _, k := range bodyKinds {
+		types = append(types, k.typ)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at := reflect.New(rapid.SampledFrom(types).Draw(t, "type"))
+		if rapid.Bool().Draw(t, "filled") {
+			fill(t, at.Elem(), 3)
+		}
+		want, err := appendFields([]byte("x"), planOf(at.Elem().Type()), at.Elem())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, v := range map[string]any{"pointer": at.Interface(), "value": at.Elem().Interface()} {
+			got, err := AppendJSON([]byte("x"), v)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("by %s: %v\n%s, want\n%s", how, err, got, want)
+			}
+		}
+	})
+}
+
+// An error inside of what is written by hand is told, wherever it stands.
+func TestByHandFails(t *testing.T) {
+	late := Event{}.Time.AddDate(12000, 0, 0)
+	for name, v := range map[string]any{
+		"time of an event":    &Record{Event: Event{Time: late}},
+		"time of a record":    &Record{DecidedAt: late},
+		"fact":                &Record{Facts: []FactValue{{Value: math.NaN()}}},
+		"kept":                &Record{Kept: &Kept{Args: []FactValue{{Value: math.Inf(1)}}}},
+		"edit":                &Record{Decision: Decision{Edits: []Edit{{Value: func() {}}}}},
+		"attribute in a body": &Record{Event: Event{Body: &Lifecycle{Attributes: map[string]any{"a": math.NaN()}}}},
+	} {
+		if b, err := AppendJSON(nil, v); err == nil {
+			t.Errorf("%s: written as %s", name, b)
+		}
+	}
+}
