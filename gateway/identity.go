@@ -180,6 +180,9 @@ func (c *caller) describe(h http.Header) error {
 }
 
 func commaList(v string) []string {
+	if v == "" {
+		return nil
+	}
 	var out []string
 	for _, s := range strings.Split(v, ",") {
 		if s = strings.TrimSpace(s); s != "" {

@@ -141,7 +141,8 @@ func (s *State) Compare(events []proviso.Event) (known []bool, from int, missing
 	keyed, wanted := t.keyed()
 	digests := make([]digest, len(events))
 	known = make([]bool, len(events))
-	last, at := -1, 0
+	last, at, skipped := -1, 0, false
+	anchor := 0 // where nothing is missing before
 	for i := range events {
 		d, hasID, ok := t.digest(&events[i])
 		digests[i] = d
@@ -155,19 +156,23 @@ func (s *State) Compare(events []proviso.Event) (known []bool, from int, missing
 				wanted[d]--
 			}
 		default:
-			if n := t.next(at, d); n >= 0 {
+			n, skips := t.next(at, d)
+			if n >= 0 {
 				known[i], at = true, n+1
+			}
+			if skipped = skipped || skips; !skipped {
+				anchor = at
 			}
 		}
 		if known[i] {
 			last = i
 		}
 	}
-	missing = t.cut
+	missing = t.cut || skipped
 	for _, n := range wanted {
 		missing = missing || n > 0
 	}
-	if i, lost := t.anchor(at, digests); lost {
+	if i, lost := t.anchor(anchor, digests); lost {
 		last, missing = max(last, i), true
 	}
 	return known, last + 1, missing
@@ -187,29 +192,39 @@ func (t *transcript) keyed() (all, wanted map[digest]int) {
 	return all, wanted
 }
 
-// next finds the digest among the entries without an id, from one on and past optional ones; -1 where another one has to come first.
-func (t *transcript) next(at int, d digest) int {
-	for ; at < len(t.entries); at++ {
+// lookahead is how many entries may be missing before one that came back, so that it is still found where it is.
+const lookahead = 64
+
+// next finds the digest among the entries without an id from one on; -1 where it is not there. skips tells that entries which have to come back come before it.
+func (t *transcript) next(at int, d digest) (n int, skips bool) {
+	for required := 0; at < len(t.entries) && required <= lookahead; at++ {
 		e := &t.entries[at]
 		switch {
 		case e.keyed:
 		case e.digest == d:
-			return at
+			return at, required > 0
 		case !e.optional:
-			return -1
+			required++
 		}
 	}
-	return -1
+	return -1, false
 }
 
 // anchor tells whether entries without an id are missing from at on, and where the last of them that came back stands in the transcript; -1 for none.
 func (t *transcript) anchor(at int, digests []digest) (last int, missing bool) {
-	open := map[digest]bool{}
+	var open map[digest]bool
 	for _, e := range t.entries[at:] {
-		if !e.keyed {
-			open[e.digest] = true
-			missing = missing || !e.optional
+		if e.keyed {
+			continue
 		}
+		if open == nil {
+			open = map[digest]bool{}
+		}
+		open[e.digest] = true
+		missing = missing || !e.optional
+	}
+	if open == nil {
+		return -1, false
 	}
 	for last = len(digests) - 1; last >= 0 && !open[digests[last]]; last-- {
 	}

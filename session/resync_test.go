@@ -96,3 +96,29 @@ func TestResyncAfterTheLimit(t *testing.T) {
 		t.Error("a transcript whose beginning is forgotten counts as unchanged")
 	}
 }
+
+// A client that keeps the assistant's words in another way, or not at all, still sends back what the user said: that is known, and need not be decided again with every request.
+func TestCompareFindsTurnsBehindMissingOnes(t *testing.T) {
+	p := play(t)
+	for _, turn := range []string{"one", "two", "three", "two"} {
+		p.user(turn)
+		p.assistant("about " + turn)
+	}
+	for _, c := range []struct{ sent, unknown string }{
+		{"u:one u:two u:three u:two u:four", "four"},
+		{"u:one a:other u:two a:other u:three a:other u:two u:four", "other other other four"},
+		{"u:three u:two u:two", ""}, // the last one is one too many, and counts as the one that is known
+	} {
+		events := told(c.sent)
+		known, from, missing := p.s.Compare(events)
+		var unknown []string
+		for i, e := range events {
+			if !known[i] {
+				unknown = append(unknown, strings.TrimSpace(e.Body.(*proviso.Message).Text))
+			}
+		}
+		if got := strings.Join(unknown, " "); !missing || c.unknown != "" && got != c.unknown || c.unknown == "" && from != len(events) {
+			t.Errorf("%s: unknown %q, new from %d, missing %v", c.sent, got, from, missing)
+		}
+	}
+}
