@@ -64,7 +64,7 @@ func (x *exchange) peek(ctx context.Context) *wire.Denial {
 	x.conv, x.at = &conversation{id: conv.id, said: maps.Clone(conv.said)}, &aside
 	conv.mu.Unlock()
 	for _, p := range x.req.Foreign {
-		if !x.passes(p.Kind) {
+		if !x.passes(p) {
 			d := refusalBy(http.StatusForbidden, CodeForeign, "a part of the request is "+p.Kind+", which no rule sees ("+p.At+"); list it under pass to let it through")
 			x.counts.foreign.Add(1)
 			return &d

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -253,7 +254,7 @@ func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	}
 	defer x.conv.leave()
 	for _, p := range x.req.Foreign {
-		if !x.passes(p.Kind) {
+		if !x.passes(p) {
 			d := refusalBy(http.StatusForbidden, CodeForeign, "a part of the request is "+p.Kind+", which no rule sees ("+p.At+"); list it under pass to let it through")
 			x.counts.foreign.Add(1)
 			return &d
@@ -268,13 +269,19 @@ func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	return x.whole(ctx)
 }
 
-func (x *exchange) passes(kind string) bool {
-	for _, k := range x.cfg.Denials.Pass {
-		if k == kind {
-			return true
-		}
+// passes reports whether a part that no rule can see may pass: it is listed, or it is a picture, a sound or a file where no rule would look at it.
+func (x *exchange) passes(p wire.Part) bool {
+	if slices.Contains(x.cfg.Denials.Pass, p.Kind) {
+		return true
 	}
-	return false
+	rules := x.at.traits.rules
+	switch p.Point {
+	case proviso.NoPoint:
+		return false
+	case proviso.Output:
+		return !rules[proviso.Output] && !rules[proviso.ModelResponsePoint]
+	}
+	return !rules[p.Point] && !rules[proviso.ModelRequestPoint]
 }
 
 // transcript brings the new turns to the guard, and makes the old ones as they were forwarded before. What the assistant said and called is never brought: it was decided when it was answered, and a client cannot put words into its mouth.
@@ -344,6 +351,11 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 			return d
 		}
 	}
+	for i := range x.req.Beside {
+		if d := x.turn(ctx, &x.req.Beside[i], proviso.Input, false); d != nil {
+			return d
+		}
+	}
 	return nil
 }
 
@@ -399,7 +411,7 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	keep := map[string]bool{}
 	for _, t := range x.req.Tools {
 		st := x.at.traits.standing(t.Name, x.who.agents)
-		if st == never || t.Hosted && st != always {
+		if st == never && !t.Several || t.Hosted && st != always {
 			hidden[t.At] = true
 			if t.Name == x.req.Forced {
 				d := refusalBy(http.StatusForbidden, CodeHosted, "the request wants the model to call "+t.Name+", which the policy never allows here")
@@ -466,6 +478,9 @@ func (x *exchange) whole(ctx context.Context) *wire.Denial {
 	var texts []wire.Segment
 	for i := range x.req.Turns {
 		texts = append(texts, x.req.Turns[i].Texts...)
+	}
+	for i := range x.req.Beside {
+		texts = append(texts, x.req.Beside[i].Texts...)
 	}
 	var offered []string
 	for _, t := range x.req.Tools {

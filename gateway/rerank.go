@@ -208,7 +208,7 @@ func (x *exchange) look(ctx context.Context, c *candidate) {
 	ch := &c.answer.Choices[0]
 	c.value = value{rank: rankAllowed}
 	for _, p := range ch.Foreign {
-		if !x.passes(p.Kind) {
+		if !x.passes(p) {
 			c.value = value{}
 			return
 		}

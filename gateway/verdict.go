@@ -3,8 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/proviso-dev/proviso"
@@ -60,7 +60,7 @@ func (v *verdicts) refuse(i int, d wire.Denial) {
 func (x *exchange) choice(ctx context.Context, r *wire.Response, i int, out *verdicts, text bool) {
 	c := &r.Choices[i]
 	for _, p := range c.Foreign {
-		if !x.passes(p.Kind) {
+		if !x.passes(p) {
 			x.counts.foreign.Add(1)
 			out.refuse(i, refusalBy(http.StatusForbidden, CodeForeign, "the answer has a part of the kind "+p.Kind+", which no rule sees; list it under pass to let it through"))
 			return
@@ -127,7 +127,7 @@ func (x *exchange) calls(ctx context.Context, r *wire.Response, i int, out *verd
 		return
 	}
 	v.Calls = make([]wire.CallVerdict, len(c.Calls))
-	response := fmt.Sprintf("%s/%d", r.ID, i)
+	response := r.ID + "/" + strconv.Itoa(i)
 	var events []proviso.Event
 	var at []int
 	for j := range c.Calls {

@@ -16,8 +16,19 @@ type messagesWire struct{}
 func (messagesWire) Name() string { return "messages" }
 func (messagesWire) Path() string { return "/v1/messages" }
 
-// silent are the blocks that say nothing to the user and call nothing: what the model thought.
-var silent = map[string]bool{"thinking": true, "redacted_thinking": true, "compaction": true, "fallback": true}
+// silent are the blocks that say nothing to the user and call nothing: what the model thought, and the list of tools of a server.
+var silent = map[string]bool{"thinking": true, "redacted_thinking": true, "compaction": true, "fallback": true, "mcp_tool_listing": true, "tool_removal": true}
+
+// media are the kinds of blocks that are pictures and files.
+var media = map[string]bool{"image": true, "document": true}
+
+// requestMembers, turnMembers, answerMembers and textMembers are the members of requests, of messages, of answers and of texts that are read, or that speak of tools and texts without being one.
+var (
+	requestMembers = wire.NewMembers("messages system tools tool_choice mcp_servers container model stream")
+	turnMembers    = wire.NewMembers("role content")
+	answerMembers  = wire.NewMembers("content")
+	textMembers    = wire.NewMembers("type text")
+)
 
 // ranBy are the calls that the provider runs itself.
 var ranBy = map[string]bool{"server_tool_use": true, "mcp_tool_use": true}
@@ -45,6 +56,7 @@ func (messagesWire) Request(raw []byte) (*wire.Request, error) {
 		if !ok {
 			return nil, wire.Malformed(at+"/role", "user or assistant")
 		}
+		t.stray(turnMembers, at, m)
 		if err := t.content(at+"/content", role, m["content"]); err != nil {
 			return nil, err
 		}
@@ -52,11 +64,16 @@ func (messagesWire) Request(raw []byte) (*wire.Request, error) {
 	if c := llm.Object(doc["container"]); len(llm.List(c["skills"])) > 0 {
 		t.foreign("skills", "/container")
 	}
-	q.Tools, err = offered(doc)
+	t.stray(requestMembers, "", doc)
+	tools, err := offered(doc)
+	if err != nil {
+		return nil, err
+	}
+	q.Tools = append(tools, q.Tools...)
 	if llm.Text(llm.Object(doc["tool_choice"])["type"]) == "tool" {
 		q.Forced = llm.Text(llm.Object(doc["tool_choice"])["name"])
 	}
-	return q, err
+	return q, nil
 }
 
 // transcript collects the turns of a request.
@@ -67,6 +84,62 @@ type transcript struct {
 
 func (t *transcript) foreign(kind, at string) {
 	t.q.Foreign = append(t.q.Foreign, wire.Part{Kind: kind, At: at})
+}
+
+// unread adds a part of a content that is no text. point is where a rule would look at pictures and files.
+func (t *transcript) unread(kind, at string, point proviso.Point) {
+	p := wire.Part{Kind: kind, At: at}
+	if media[kind] {
+		p.Point = point
+	}
+	t.q.Foreign = append(t.q.Foreign, p)
+}
+
+// stray adds a member that no reader knows and that may be a call, or a text.
+func (t *transcript) stray(known wire.Members, at string, m map[string]any) {
+	if k := known.Stray(m); k != "" {
+		t.foreign(k, at+"/"+k)
+	}
+}
+
+// written are the texts of a block that is a text in another form: a document that is given as text, or something that a search found. It is nil for every other block.
+func written(at string, b map[string]any) (texts []wire.Segment) {
+	add := func(at string, v any) {
+		if s := llm.Text(v); s != "" {
+			texts = append(texts, wire.Segment{At: at, Text: s})
+		}
+	}
+	parts := func(at string, v any) bool {
+		add(at, v)
+		for i, p := range llm.List(v) {
+			m := llm.Object(p)
+			if llm.Text(m["type"]) != "text" {
+				return false
+			}
+			add(wire.At(at, i, "text"), m["text"])
+		}
+		return true
+	}
+	source := llm.Object(b["source"])
+	switch kind := llm.Text(b["type"]); {
+	case kind == "document" && source["type"] == "text":
+		add(at+"/title", b["title"])
+		add(at+"/context", b["context"])
+		add(at+"/source/data", source["data"])
+	case kind == "document" && source["type"] == "content":
+		add(at+"/title", b["title"])
+		add(at+"/context", b["context"])
+		if !parts(at+"/source/content", source["content"]) {
+			return nil
+		}
+	case kind == "search_result":
+		add(at+"/title", b["title"])
+		add(at+"/source", b["source"])
+		if !parts(at+"/content", b["content"]) {
+			return nil
+		}
+	}
+	return texts
 }
 
 func (t *transcript) said(role proviso.Role, texts []wire.Segment) {
@@ -98,12 +171,20 @@ func (t *transcript) content(at string, role proviso.Role, v any) error {
 			texts = append(texts, wire.Segment{At: at + "/text", Text: s})
 			continue
 		}
+		if more := written(at, b); more != nil {
+			texts = append(texts, more...)
+			continue
+		}
 		if silent[kind] {
 			continue
 		}
 		t.said(role, texts)
 		texts = nil
 		switch {
+		case kind == "tool_addition":
+			if err := t.added(at, llm.Object(b["tool"])); err != nil {
+				return err
+			}
 		case isCall(kind):
 			c := blockCall(at, kind, b)
 			t.names[c.ID] = c.Tool
@@ -113,10 +194,25 @@ func (t *transcript) content(at string, role proviso.Role, v any) error {
 				return err
 			}
 		default:
-			t.foreign(kind, at)
+			t.unread(kind, at, proviso.Input)
 		}
 	}
 	t.said(role, texts)
+	return nil
+}
+
+// added reads a tool that is offered in the middle of a transcript: one that the request describes elsewhere, or a new one.
+func (t *transcript) added(at string, tool map[string]any) error {
+	switch kind := llm.Text(tool["type"]); kind {
+	case "tool_reference", "mcp_tool_reference", "mcp_toolset_reference":
+		// The request offers it, and it is looked at there.
+	case "tool_definition":
+		one, err := entry(at, llm.Object(tool["definition"]))
+		t.q.Tools = append(t.q.Tools, one)
+		return err
+	default:
+		t.foreign(kind, at)
+	}
 	return nil
 }
 
@@ -157,7 +253,11 @@ func (t *transcript) answer(id, at string, b map[string]any) (*proviso.ToolResul
 				texts = append(texts, wire.Segment{At: wire.At(at, i, "text"), Text: s})
 			case "web_search_result", "tool_reference":
 			default:
-				t.foreign(kind, wire.At(at, i))
+				if more := written(wire.At(at, i), m); more != nil {
+					texts = append(texts, more...)
+					continue
+				}
+				t.unread(kind, wire.At(at, i), proviso.ToolResultPoint)
 			}
 		}
 		if texts == nil && len(v) > 0 {
@@ -172,8 +272,10 @@ func (t *transcript) answer(id, at string, b map[string]any) (*proviso.ToolResul
 func blockCall(at, kind string, b map[string]any) wire.Call {
 	c := wire.Call{ToolCall: proviso.ToolCall{ID: llm.Text(b["id"]), Tool: llm.Text(b["name"])}, Kind: kind, At: at, ArgsAt: at + "/input", Form: wire.ArgsObject, Ran: ranBy[kind]}
 	c.Fixed = c.Ran
-	if s := llm.Text(b["server_name"]); s != "" {
-		c.Tool = s + "." + c.Tool
+	for _, k := range []string{"server_name", "toolset_name"} {
+		if s := llm.Text(b[k]); s != "" {
+			c.Tool = s + "." + c.Tool
+		}
 	}
 	if kind != "tool_use" && !ranBy[kind] {
 		c.Tool, c.Args, c.Form = kind, llm.Raw(b), wire.ArgsWhole
@@ -188,23 +290,17 @@ var clientTools = []string{"bash_", "text_editor_", "computer_", "memory_"}
 
 // offered lists every way in which a request offers a tool.
 func offered(doc map[string]any) (out []wire.Tool, err error) {
+	for _, k := range []string{"tools", "mcp_servers"} {
+		if _, ok := doc[k].([]any); doc[k] != nil && !ok {
+			return nil, wire.Malformed("/"+k, "a list")
+		}
+	}
 	for i, v := range llm.List(doc["tools"]) {
-		m, at := llm.Object(v), wire.At("/tools", i)
-		kind, name := llm.Text(m["type"]), llm.Text(m["name"])
-		hosted := kind != "" && kind != "custom"
-		for _, p := range clientTools {
-			hosted = hosted && !strings.HasPrefix(kind, p)
+		one, err := entry(wire.At("/tools", i), llm.Object(v))
+		if err != nil {
+			return nil, err
 		}
-		if name == "" && !hosted {
-			return nil, wire.Malformed(at, "a tool with a name")
-		}
-		if name == "" {
-			name = kind
-			if s := llm.Text(m["mcp_server_name"]); s != "" {
-				name = s + ".*"
-			}
-		}
-		out = append(out, wire.Tool{Name: name, Kind: kind, At: at, Hosted: hosted})
+		out = append(out, one)
 	}
 	for i, v := range llm.List(doc["mcp_servers"]) {
 		m, at := llm.Object(v), wire.At("/mcp_servers", i)
@@ -220,6 +316,33 @@ func offered(doc map[string]any) (out []wire.Tool, err error) {
 	return out, nil
 }
 
+// toolsets are the kinds of entries that stand for several tools which the client runs, by their beginning; their calls are named after them.
+var toolsets = map[string]string{"browser_toolset_": "browser", "computer_toolset_": "computer"}
+
+// entry reads one entry of the list of tools.
+func entry(at string, m map[string]any) (wire.Tool, error) {
+	kind, name := llm.Text(m["type"]), llm.Text(m["name"])
+	for begin, set := range toolsets {
+		if strings.HasPrefix(kind, begin) {
+			return wire.Tool{Name: set + ".*", Kind: kind, At: at, Several: true}, nil
+		}
+	}
+	hosted := kind != "" && kind != "custom"
+	for _, p := range clientTools {
+		hosted = hosted && !strings.HasPrefix(kind, p)
+	}
+	if name == "" && !hosted {
+		return wire.Tool{}, wire.Malformed(at, "a tool with a name")
+	}
+	if name == "" {
+		name = kind
+		if s := llm.Text(m["mcp_server_name"]); s != "" {
+			name = s + ".*"
+		}
+	}
+	return wire.Tool{Name: name, Kind: kind, At: at, Hosted: hosted}, nil
+}
+
 // Response reads an answer.
 func (messagesWire) Response(raw []byte) (*wire.Response, error) {
 	doc, err := wire.Decode(raw)
@@ -233,6 +356,7 @@ func (messagesWire) Response(raw []byte) (*wire.Response, error) {
 	r := &wire.Response{Raw: raw, Doc: doc, ID: llm.Text(doc["id"]), Model: llm.Text(doc["model"])}
 	c := wire.Choice{Ended: llm.Text(doc["stop_reason"]) != ""}
 	t := transcript{q: &wire.Request{}}
+	t.stray(answerMembers, "", doc)
 	for i, v := range list {
 		b, at := llm.Object(v), wire.At("/content", i)
 		switch kind := llm.Text(b["type"]); {
@@ -241,6 +365,7 @@ func (messagesWire) Response(raw []byte) (*wire.Response, error) {
 			if !ok {
 				return nil, wire.Malformed(at+"/text", "a text")
 			}
+			t.stray(textMembers, at, b)
 			c.Texts = append(c.Texts, wire.Segment{At: at + "/text", Text: s})
 		case silent[kind]:
 		case isCall(kind):
@@ -250,7 +375,7 @@ func (messagesWire) Response(raw []byte) (*wire.Response, error) {
 				return nil, err
 			}
 		default:
-			t.foreign(kind, at)
+			t.unread(kind, at, proviso.Output)
 		}
 	}
 	c.Foreign = t.q.Foreign
@@ -283,8 +408,9 @@ func (messagesWire) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, 
 		return wire.Set(raw, "/stop_reason", []byte(`"refusal"`)), nil
 	}
 	for j, s := range v.Texts {
-		if s != c.Texts[j].Text {
-			raw = wire.Set(raw, c.Texts[j].At, wire.Quote(s))
+		if at := c.Texts[j].At; s != c.Texts[j].Text {
+			raw = wire.Set(raw, at, wire.Quote(s))
+			raw = wire.Delete(raw, strings.TrimSuffix(at, "/text")+"/citations") // what they quote may be what was taken out
 		}
 	}
 	waits, said := false, false
@@ -369,7 +495,13 @@ func (messagesWire) Revise(q *wire.Request, answer *wire.Response, verdicts []wi
 		if call.Kind != "tool_use" || err != nil || j >= len(verdicts[0].Calls) {
 			continue
 		}
-		said = append(said, map[string]any{"type": "tool_use", "id": call.ID, "name": call.Tool, "input": args})
+		block := map[string]any{"type": "tool_use", "id": call.ID, "name": call.Tool, "input": args}
+		if v, _ := wire.Get(answer.Raw, call.At); v != nil {
+			if was, err := proviso.DecodeResultJSON(v); err == nil && llm.Text(llm.Object(was)["toolset_name"]) != "" {
+				block["toolset_name"], block["name"] = llm.Object(was)["toolset_name"], llm.Object(was)["name"]
+			}
+		}
+		said = append(said, block)
 		back = append(back, map[string]any{"type": "tool_result", "tool_use_id": call.ID, "is_error": true, "content": verdicts[0].Calls[j].Say})
 	}
 	if back == nil {

@@ -39,10 +39,29 @@ func (chat) Request(raw []byte) (*wire.Request, error) {
 			return nil, err
 		}
 	}
+	if p := llm.Object(doc["prediction"]); p != nil {
+		texts, err := t.texts("/prediction/content", p["content"], proviso.Input)
+		if err != nil {
+			return nil, err
+		}
+		if text := wire.JoinSegments(texts); text != "" {
+			q.Beside = append(q.Beside, wire.Turn{Body: &proviso.Message{Role: proviso.User, Text: text}, Texts: texts})
+		}
+	}
+	t.stray(requestMembers, "", doc)
 	q.Tools, err = chatTools(doc)
 	q.Forced = forced(doc["tool_choice"], doc["function_call"])
 	return q, err
 }
+
+// requestMembers, messageMembers and answerMembers are the members of requests, of messages and of answers that are read, or that speak of tools and texts without being one.
+var (
+	requestMembers = wire.NewMembers("messages tools functions tool_choice function_call parallel_tool_calls max_tool_calls web_search_options model stream n input output prompt text include instructions prediction" +
+		" plugins search_parameters compound_custom")
+	messageMembers = wire.NewMembers("role content refusal tool_calls function_call audio tool_call_id name")
+	answerMembers  = wire.NewMembers("choices")
+	pickedMembers  = wire.NewMembers("message")
+)
 
 // transcript collects the turns of a request.
 type transcript struct {
@@ -55,6 +74,25 @@ type transcript struct {
 
 func (t *transcript) foreign(kind, at string) {
 	t.q.Foreign = append(t.q.Foreign, wire.Part{Kind: kind, At: at})
+}
+
+// media are the kinds of parts that are pictures, sounds and files.
+var media = map[string]bool{"image_url": true, "input_image": true, "input_audio": true, "audio": true, "file": true, "input_file": true, "computer_screenshot": true}
+
+// unread adds a part of a content that is no text.
+func (t *transcript) unread(kind, at string, point proviso.Point) {
+	p := wire.Part{Kind: kind, At: at}
+	if media[kind] {
+		p.Point = point
+	}
+	t.q.Foreign = append(t.q.Foreign, p)
+}
+
+// stray adds a member that no reader knows and that may be a call, or a text.
+func (t *transcript) stray(known wire.Members, at string, m map[string]any) {
+	if k := known.Stray(m); k != "" {
+		t.foreign(k, at+"/"+k)
+	}
 }
 
 // said adds a text that is a turn of its own.
@@ -75,9 +113,10 @@ func roomFor[T any](list []T) []T {
 
 func (t *transcript) message(at string, v any) error {
 	m := llm.Object(v)
+	t.stray(messageMembers, at, m)
 	switch role := llm.Text(m["role"]); role {
 	case "system", "developer", "user":
-		texts, err := t.texts(at+"/content", m["content"])
+		texts, err := t.texts(at+"/content", m["content"], proviso.Input)
 		if err != nil {
 			return err
 		}
@@ -94,8 +133,8 @@ func (t *transcript) message(at string, v any) error {
 
 var speaker = map[string]proviso.Role{"system": proviso.System, "developer": proviso.System, "user": proviso.User, "assistant": proviso.Assistant}
 
-// texts reads a content, which is a text, a list of parts, or nothing.
-func (t *transcript) texts(at string, v any) ([]wire.Segment, error) {
+// texts reads a content, which is a text, a list of parts, or nothing. point is where a rule would look at its pictures and files.
+func (t *transcript) texts(at string, v any, point proviso.Point) ([]wire.Segment, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
@@ -110,7 +149,7 @@ func (t *transcript) texts(at string, v any) ([]wire.Segment, error) {
 			kind := llm.Text(m["type"])
 			key, ok := textParts[kind]
 			if !ok {
-				t.foreign(kind, at)
+				t.unread(kind, at, point)
 				continue
 			}
 			s, ok := m[key].(string)
@@ -125,7 +164,7 @@ func (t *transcript) texts(at string, v any) ([]wire.Segment, error) {
 }
 
 func (t *transcript) assistant(at string, m map[string]any) error {
-	texts, err := t.texts(at+"/content", m["content"])
+	texts, err := t.texts(at+"/content", m["content"], proviso.Input)
 	if err != nil {
 		return err
 	}
@@ -134,7 +173,7 @@ func (t *transcript) assistant(at string, m map[string]any) error {
 	}
 	t.said(proviso.Assistant, texts)
 	if m["audio"] != nil {
-		t.foreign("audio", at+"/audio")
+		t.unread("audio", at+"/audio", proviso.Input)
 	}
 	calls, err := chatCalls(at, m)
 	for i := range calls {
@@ -146,7 +185,7 @@ func (t *transcript) assistant(at string, m map[string]any) error {
 }
 
 func (t *transcript) answer(at string, m map[string]any) error {
-	texts, err := t.texts(at+"/content", m["content"])
+	texts, err := t.texts(at+"/content", m["content"], proviso.ToolResultPoint)
 	if err != nil {
 		return err
 	}
@@ -158,9 +197,16 @@ func (t *transcript) answer(at string, m map[string]any) error {
 
 // chatTools lists every way in which a chat completion offers a tool.
 func chatTools(doc map[string]any) (out []wire.Tool, err error) {
-	for i, v := range llm.List(doc["tools"]) {
+	tools, err := listOf(doc, "tools")
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range tools {
 		m, at := llm.Object(v), wire.At("/tools", i)
 		kind := llm.Text(m["type"])
+		if kind == "" && m["function"] != nil {
+			kind = "function"
+		}
 		switch kind {
 		case "function", "custom":
 			name := llm.Text(llm.Object(m[kind])["name"])
@@ -172,7 +218,11 @@ func chatTools(doc map[string]any) (out []wire.Tool, err error) {
 			out = append(out, wire.Tool{Name: kind, Kind: kind, At: at, Hosted: true})
 		}
 	}
-	for i, v := range llm.List(doc["functions"]) {
+	functions, err := listOf(doc, "functions")
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range functions {
 		at := wire.At("/functions", i)
 		name := llm.Text(llm.Object(v)["name"])
 		if name == "" {
@@ -180,10 +230,24 @@ func chatTools(doc map[string]any) (out []wire.Tool, err error) {
 		}
 		out = append(out, wire.Tool{Name: name, Kind: "function", At: at})
 	}
-	if doc["web_search_options"] != nil {
-		out = append(out, wire.Tool{Name: "web_search", Kind: "web_search_options", At: "/web_search_options", Hosted: true})
+	for _, h := range hostedMembers {
+		if doc[h.member] != nil {
+			out = append(out, wire.Tool{Name: h.tool, Kind: h.member, At: "/" + h.member, Hosted: true})
+		}
 	}
 	return out, nil
+}
+
+// hostedMembers are the members of a request by which providers search or compute for the model without a tool in the list: OpenAI's, and those of OpenRouter, xAI and Groq.
+var hostedMembers = []struct{ member, tool string }{{"web_search_options", "web_search"}, {"plugins", "plugins"}, {"search_parameters", "web_search"}, {"compound_custom", "compound"}}
+
+// listOf returns a member that is a list or nothing. Anything else is an error, since who reads it otherwise may find tools in it.
+func listOf(m map[string]any, key string) ([]any, error) {
+	list, ok := m[key].([]any)
+	if m[key] != nil && !ok {
+		return nil, wire.Malformed("/"+key, "a list")
+	}
+	return list, nil
 }
 
 // forced is the tool that a request tells the model to call.
@@ -286,15 +350,18 @@ func chatAnswer(raw []byte, doc map[string]any) (r *wire.Response, err error) {
 		}
 		q := wire.Request{}
 		t := transcript{q: &q}
+		t.stray(answerMembers, "", doc)
+		t.stray(pickedMembers, at, llm.Object(v))
+		t.stray(messageMembers, at+"/message", m)
 		c := wire.Choice{At: at, Ended: llm.Text(llm.Object(v)["finish_reason"]) != ""}
-		if c.Texts, err = t.texts(at+"/message/content", m["content"]); err != nil {
+		if c.Texts, err = t.texts(at+"/message/content", m["content"], proviso.Output); err != nil {
 			return nil, err
 		}
 		if s := llm.Text(m["refusal"]); s != "" {
 			c.Texts = append(c.Texts, wire.Segment{At: at + "/message/refusal", Text: s})
 		}
 		if m["audio"] != nil {
-			t.foreign("audio", at+"/message/audio")
+			t.unread("audio", at+"/message/audio", proviso.Output)
 		}
 		c.Foreign = q.Foreign
 		if c.Calls, err = chatCalls(at+"/message", m); err != nil {
@@ -319,12 +386,11 @@ func (chat) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, error) {
 	for i := range verdicts {
 		c, v := &r.Choices[i], &verdicts[i]
 		message := c.At + "/message"
+		if v.Changes() {
+			raw = withoutTokens(raw, c.At)
+		}
 		if v.Refusal != "" {
-			for _, k := range []string{"tool_calls", "function_call", "audio"} {
-				raw = wire.Delete(raw, message+"/"+k)
-			}
-			raw = wire.Set(raw, message+"/content", []byte("null"))
-			raw = wire.Set(raw, message+"/refusal", wire.Quote(v.Refusal))
+			raw = wire.Set(raw, message, llm.Raw(map[string]any{"role": "assistant", "content": nil, "refusal": v.Refusal}))
 			raw = wire.Set(raw, c.At+"/finish_reason", []byte(`"content_filter"`))
 			continue
 		}
@@ -336,6 +402,14 @@ func (chat) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, error) {
 		raw = chatVerdicts(raw, c, v)
 	}
 	return raw, nil
+}
+
+// withoutTokens drops the probabilities of the tokens of a choice that is changed: they say its text once more.
+func withoutTokens(raw []byte, choice string) []byte {
+	if _, ok := wire.Get(raw, choice+"/logprobs"); !ok {
+		return raw
+	}
+	return wire.Set(raw, choice+"/logprobs", []byte("null"))
 }
 
 func chatVerdicts(raw []byte, c *wire.Choice, v *wire.Verdict) []byte {

@@ -20,6 +20,7 @@ func (responses) Path() string { return "/v1/responses" }
 // callItem is how an item is read as a call.
 type callItem struct {
 	tool  string    // the name of the tool; empty where the item names it
+	runs  string    // where the item may say who runs it: the value of "execution" for which the provider does
 	id    string    // the key of its id
 	args  string    // the key of its arguments
 	form  wire.Form // how they are written
@@ -42,13 +43,27 @@ var callItems = map[string]callItem{
 	"file_search_call":      {tool: "file_search", id: "id", keys: []string{"queries"}, form: wire.ArgsWhole, ran: true},
 	"code_interpreter_call": {tool: "code_interpreter", id: "id", keys: []string{"code", "container_id"}, form: wire.ArgsWhole, ran: true},
 	"image_generation_call": {tool: "image_generation", id: "id", keys: []string{"revised_prompt"}, form: wire.ArgsWhole, ran: true},
+	"tool_search_call":      {tool: "tool_search", id: "call_id", args: "arguments", form: wire.ArgsText, runs: "server"},
+	"program":               {tool: "programmatic_tool_calling", id: "call_id", keys: []string{"code"}, form: wire.ArgsWhole, ran: true},
 }
 
 // outputItems are the kinds of items that answer a call.
-var outputItems = map[string]bool{"function_call_output": true, "custom_tool_call_output": true, "local_shell_call_output": true, "shell_call_output": true, "apply_patch_call_output": true}
+var outputItems = map[string]bool{
+	"function_call_output": true, "custom_tool_call_output": true, "local_shell_call_output": true, "shell_call_output": true, "apply_patch_call_output": true, "computer_call_output": true, "program_output": true,
+}
 
 // otherItems say nothing to the user and call nothing: what the model thought, and the list of tools of a server.
-var otherItems = map[string]bool{"reasoning": true, "mcp_list_tools": true, "compaction": true}
+var otherItems = map[string]bool{"reasoning": true, "mcp_list_tools": true, "compaction": true, "compaction_trigger": true, "configuration_update": true}
+
+// toolItems are the kinds of items by which tools are offered in the middle of a transcript.
+var toolItems = map[string]bool{"additional_tools": true, "tool_search_output": true}
+
+// askedMembers, saidMembers and wholeMembers are the members of requests, of messages and of answers that are read, or that speak of tools and texts without being one.
+var (
+	askedMembers = wire.NewMembers("input tools tool_choice parallel_tool_calls max_tool_calls instructions model stream background prompt text include")
+	saidMembers  = wire.NewMembers("content")
+	wholeMembers = wire.NewMembers("output output_text tools tool_choice tool_usage parallel_tool_calls max_tool_calls instructions text")
+)
 
 // Request reads a request of the Responses API.
 func (responses) Request(raw []byte) (*wire.Request, error) {
@@ -91,7 +106,13 @@ func (responses) Request(raw []byte) (*wire.Request, error) {
 	default:
 		return nil, wire.Malformed("/input", "a text or a list of items")
 	}
-	q.Tools, err = responseTools(doc)
+	t.stray(askedMembers, "", doc)
+	tools, err := listOf(doc, "tools")
+	if err != nil {
+		return nil, err
+	}
+	offered, err := responseTools("/tools", "", tools)
+	q.Tools = append(offered, q.Tools...)
 	q.Forced = forced(doc["tool_choice"])
 	return q, err
 }
@@ -112,11 +133,20 @@ func (t *transcript) item(at string, v any) error {
 		if !ok {
 			return wire.Malformed(at+"/role", "system, developer, user or assistant")
 		}
-		texts, err := t.texts(at+"/content", m["content"])
+		t.stray(saidMembers, at, m)
+		texts, err := t.texts(at+"/content", m["content"], proviso.Input)
 		if err != nil {
 			return err
 		}
 		t.said(role, texts)
+	case toolItems[kind]:
+		list, ok := m["tools"].([]any)
+		if !ok {
+			return wire.Malformed(at+"/tools", "a list of tools")
+		}
+		tools, err := responseTools(at+"/tools", "", list)
+		t.q.Tools = append(t.q.Tools, tools...)
+		return err
 	case isCall:
 		c := itemCall(at, kind, m)
 		t.names[c.ID] = c.Tool
@@ -137,8 +167,14 @@ func (t *transcript) item(at string, v any) error {
 func itemCall(at, kind string, m map[string]any) wire.Call {
 	form, known := callItems[kind]
 	c := wire.Call{ToolCall: proviso.ToolCall{ID: cmp.Or(llm.Text(m[form.id]), llm.Text(m["id"])), Tool: cmp.Or(form.tool, llm.Text(m["name"]))}, Kind: kind, At: at, Form: form.form, Ran: form.ran, Fixed: form.fixed || form.ran}
-	if label := llm.Text(m["server_label"]); label != "" {
-		c.Tool = label + "." + llm.Text(m["name"])
+	if form.runs != "" {
+		c.Ran = m["execution"] == form.runs
+		c.Fixed = c.Ran
+	}
+	for _, k := range []string{"server_label", "namespace"} {
+		if of := llm.Text(m[k]); of != "" {
+			c.Tool = of + "." + llm.Text(m["name"])
+		}
 	}
 	switch {
 	case !known:
@@ -168,9 +204,14 @@ func itemCall(at, kind string, m map[string]any) wire.Call {
 
 // output reads what answers a call: a text, a list of parts, or what a shell wrote.
 func (t *transcript) output(at string, m map[string]any) error {
-	id := llm.Text(m["call_id"])
+	id, content := llm.Text(m["call_id"]), "output"
 	var texts []wire.Segment
-	if list, ok := m["output"].([]any); ok && llm.Text(m["type"]) == "shell_call_output" {
+	if shot := llm.Object(m["output"]); shot != nil && llm.Text(m["type"]) == "computer_call_output" {
+		t.unread(llm.Text(shot["type"]), at+"/output", proviso.ToolResultPoint)
+	} else if s, ok := m["result"].(string); ok && llm.Text(m["type"]) == "program_output" {
+		content = "result"
+		texts = []wire.Segment{{At: at + "/result", Text: s}}
+	} else if list, ok := m["output"].([]any); ok && llm.Text(m["type"]) == "shell_call_output" {
 		for i, v := range list {
 			for _, k := range []string{"stdout", "stderr"} {
 				if s := llm.Text(llm.Object(v)[k]); s != "" {
@@ -180,12 +221,12 @@ func (t *transcript) output(at string, m map[string]any) error {
 		}
 	} else {
 		var err error
-		if texts, err = t.texts(at+"/output", m["output"]); err != nil {
+		if texts, err = t.texts(at+"/output", m["output"], proviso.ToolResultPoint); err != nil {
 			return err
 		}
 	}
 	r := llm.ResultOf(id, t.names[id], wire.JoinSegments(texts), false)
-	t.q.Turns = append(t.q.Turns, wire.Turn{Body: r, Texts: texts, Content: at + "/output"})
+	t.q.Turns = append(t.q.Turns, wire.Turn{Body: r, Texts: texts, Content: at + "/" + content})
 	return nil
 }
 
@@ -195,13 +236,25 @@ var ownTools = map[string]string{"computer_use_preview": "computer", "computer":
 // hostedNames are the names that calls of hosted tools have, by the kind's beginning.
 var hostedNames = []string{"web_search", "file_search", "code_interpreter", "image_generation", "shell"}
 
-// responseTools lists every tool that a request offers.
-func responseTools(doc map[string]any) (out []wire.Tool, err error) {
-	for i, v := range llm.List(doc["tools"]) {
-		m, at := llm.Object(v), wire.At("/tools", i)
+// responseTools lists every tool of a list; those of a namespace are called after it.
+func responseTools(list, namespace string, tools []any) (out []wire.Tool, err error) {
+	for i, v := range tools {
+		m, at := llm.Object(v), wire.At(list, i)
 		kind, name := llm.Text(m["type"]), llm.Text(m["name"])
+		if namespace != "" && name != "" {
+			name = namespace + "." + name
+		}
 		own := ownTools[kind]
+		if kind == "shell" && llm.Text(llm.Object(m["environment"])["type"]) == "local" {
+			own = kind
+		}
 		switch {
+		case kind == "namespace" && namespace == "" && name != "":
+			inner, err := responseTools(at+"/tools", name, llm.List(m["tools"]))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, inner...)
 		case kind == "function" || kind == "custom":
 			if name == "" {
 				return nil, wire.Malformed(at, "a tool with a name")
@@ -257,18 +310,24 @@ func (responses) Response(raw []byte) (*wire.Response, error) {
 	c := wire.Choice{Ended: ended[llm.Text(doc["status"])] || doc["status"] == nil}
 	q := wire.Request{}
 	t := transcript{q: &q}
+	t.stray(wholeMembers, "", doc)
 	for i, v := range list {
 		m, at := llm.Object(v), wire.At("/output", i)
 		switch kind := llm.Text(m["type"]); {
 		case m == nil:
 			return nil, wire.Malformed(at, "an item")
 		case kind == "message":
-			texts, err := t.texts(at+"/content", m["content"])
+			t.stray(saidMembers, at, m)
+			texts, err := t.texts(at+"/content", m["content"], proviso.Output)
 			if err != nil {
 				return nil, err
 			}
 			c.Texts = append(c.Texts, texts...)
-		case otherItems[kind]:
+		case otherItems[kind], toolItems[kind]:
+		case outputItems[kind]:
+			if err := t.ran(&c, kind, at, m); err != nil {
+				return nil, err
+			}
 		case strings.HasSuffix(kind, "_output"):
 			t.foreign(kind, at)
 		default:
@@ -276,20 +335,56 @@ func (responses) Response(raw []byte) (*wire.Response, error) {
 		}
 	}
 	c.Foreign = q.Foreign
+	if s := llm.Text(doc["output_text"]); s != "" && s != textOf(c.Texts) {
+		c.Texts = append(c.Texts, wire.Segment{At: "/output_text", Text: s})
+	}
 	r.Choices = []wire.Choice{c}
 	return r, nil
+}
+
+// ran ties the answer of a call that the provider has run to the call. An answer to no call is something that nobody can decide on.
+func (t *transcript) ran(c *wire.Choice, kind, at string, m map[string]any) error {
+	id := llm.Text(m["call_id"])
+	for i := range c.Calls {
+		if x := &c.Calls[i]; x.ID == id && x.Result == nil {
+			one := transcript{q: &wire.Request{}, names: map[string]string{id: x.Tool}}
+			if err := one.output(at, m); err != nil {
+				return err
+			}
+			t.q.Foreign = append(t.q.Foreign, one.q.Foreign...)
+			x.Ran, x.Fixed, x.ResultAt = true, true, at
+			x.Result, _ = one.q.Turns[0].Body.(*proviso.ToolResult)
+			return nil
+		}
+	}
+	t.foreign(kind, at)
+	return nil
+}
+
+// textOf is what some servers say once more beside the output: its texts without anything between them.
+func textOf(list []wire.Segment) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(s.Text)
+	}
+	return b.String()
 }
 
 // Rewrite carries verdicts out. A denied call becomes a message in its place, so that the other items keep their numbers.
 func (responses) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, error) {
 	raw, c, v := r.Raw, &r.Choices[0], &verdicts[0]
+	if v.Changes() {
+		raw = wire.Delete(raw, "/output_text")
+	}
 	if v.Refusal != "" {
 		raw = wire.Set(raw, "/output", llm.Raw([]any{said("msg_proviso", "refusal", v.Refusal)}))
 		return wire.Set(raw, "/status", []byte(`"completed"`)), nil
 	}
 	for j, s := range v.Texts {
-		if s != c.Texts[j].Text {
-			raw = wire.Set(raw, c.Texts[j].At, wire.Quote(s))
+		if at := c.Texts[j].At; s != c.Texts[j].Text && at != "/output_text" {
+			raw = wire.Set(raw, at, wire.Quote(s))
+			// What else a part says are the tokens of its text and its places.
+			raw = wire.Delete(raw, strings.TrimSuffix(at, "/text")+"/logprobs")
 		}
 	}
 	for j, x := range v.Calls {
@@ -297,6 +392,9 @@ func (responses) Rewrite(r *wire.Response, verdicts []wire.Verdict) ([]byte, err
 		switch {
 		case x.Say != "":
 			raw = wire.Set(raw, call.At, llm.Raw(said("msg_proviso_"+call.ID, "output_text", x.Say)))
+			if call.ResultAt != "" {
+				raw = wire.Set(raw, call.ResultAt, llm.Raw(said("msg_proviso_"+call.ID+"_result", "output_text", "The answer is withheld.")))
+			}
 		case x.Args != nil:
 			raw = wire.Set(raw, call.ArgsAt, argsIn(call.Form, x.Args))
 		}
@@ -327,6 +425,16 @@ func (w responses) Refusal(q *wire.Request, d wire.Denial) []byte {
 	return replayAll(w, raw)
 }
 
+// asked is a call as the model is shown it again.
+func asked(raw []byte, call *wire.Call) map[string]any {
+	item := map[string]any{"type": "function_call", "call_id": call.ID, "name": call.Tool, "arguments": string(call.Args)}
+	v, _ := wire.Get(raw, call.At)
+	if was, err := proviso.DecodeResultJSON(v); err == nil && llm.Text(llm.Object(was)["namespace"]) != "" {
+		item["namespace"], item["name"] = llm.Object(was)["namespace"], llm.Object(was)["name"]
+	}
+	return item
+}
+
 // Error is an error object of the OpenAI API.
 func (responses) Error(d wire.Denial) []byte { return vendorError(d) }
 
@@ -345,7 +453,7 @@ func (responses) Revise(q *wire.Request, answer *wire.Response, verdicts []wire.
 		}
 		called = true
 		more = append(more,
-			map[string]any{"type": "function_call", "call_id": call.ID, "name": call.Tool, "arguments": string(call.Args)},
+			asked(answer.Raw, call),
 			map[string]any{"type": "function_call_output", "call_id": call.ID, "output": verdicts[0].Calls[j].Say})
 	}
 	if !called {

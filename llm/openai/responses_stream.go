@@ -44,6 +44,7 @@ type itemSeen struct {
 	seen              []map[string]any // the item as it was added and done
 	args, text        bytes.Buffer     // the deltas
 	argsDone, named   []string
+	commands, typed   []partTold // the commands of a shell, whole and in pieces
 	retold            []partTold // the texts of parts that were said once more, or as they began
 	added, done       bool
 	addedOut, doneOut bool // what went out
@@ -100,6 +101,32 @@ func (it *itemSeen) says(final map[string]any) bool {
 	return true
 }
 
+// orders reports whether the commands of a shell are those of the whole call.
+func (it *itemSeen) orders(final map[string]any) bool {
+	list := llm.List(llm.Object(final["action"])["commands"])
+	command := func(n int64) string {
+		if n < 0 || n >= int64(len(list)) {
+			return ""
+		}
+		return llm.Text(list[n])
+	}
+	typed := map[int64]string{}
+	for _, c := range it.typed {
+		typed[c.part] += c.text
+	}
+	for n, text := range typed {
+		if text != command(n) {
+			return false
+		}
+	}
+	for _, c := range it.commands {
+		if c.text != command(c.part) {
+			return false
+		}
+	}
+	return true
+}
+
 // The members that events, whole responses and messages have.
 var (
 	responseMembers = wire.NewMembers("output tools tool_choice tool_usage parallel_tool_calls max_tool_calls instructions text")
@@ -140,7 +167,7 @@ var (
 )
 
 // hostedEvents are the beginnings of events about calls that the provider runs; they say how far a call is.
-var hostedEvents = []string{"response.web_search_call.", "response.file_search_call.", "response.code_interpreter_call", "response.image_generation_call.", "response.mcp_call.", "response.mcp_list_tools."}
+var hostedEvents = []string{"response.web_search_call.", "response.file_search_call.", "response.code_interpreter_call", "response.image_generation_call.", "response.mcp_call.", "response.mcp_list_tools.", "response.compaction."}
 
 // Next takes one event.
 func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
@@ -202,6 +229,13 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 		return wire.Chunk{Kind: wire.Text, Mixed: !opens(kind, llm.Object(doc["part"]))}, nil
 	case strings.HasPrefix(kind, "response.reasoning"):
 		return wire.Chunk{}, nil
+	case strings.HasPrefix(kind, "response.shell_call_command."):
+		n, _ := doc["command_index"].(int64)
+		if strings.HasSuffix(kind, ".done") {
+			it.commands = append(it.commands, partTold{part: n, text: llm.Text(doc["command"])})
+		} else {
+			it.typed = append(it.typed, partTold{part: n, text: llm.Text(doc["command"]) + text})
+		}
 	case argsEvents[kind]:
 		it.args.WriteString(text)
 	case doneEvents[kind] != "":
@@ -289,6 +323,7 @@ func (s *responseStream) compare() {
 		for _, a := range it.argsDone {
 			s.irregular = s.irregular || a != written
 		}
+		s.irregular = s.irregular || !it.orders(final)
 		for _, n := range it.named {
 			s.irregular = s.irregular || n != llm.Text(final["name"])
 		}

@@ -43,6 +43,7 @@ type Request struct {
 	Stream  bool
 	Choices int    // how many answers are asked for; 1 unless said otherwise
 	Turns   []Turn // the transcript in order
+	Beside  []Turn // texts for the model that stand beside the transcript, such as a predicted answer
 	Tools   []Tool // the tools offered to the model
 	Forced  string // the tool that the model is told to call; empty for none
 	// Foreign are parts that nobody reads, such as images, and settings by which calls would escape: a door lets through only what its configuration lists.
@@ -61,14 +62,18 @@ type Turn struct {
 // Segment is a text and where its JSON string stands.
 type Segment struct{ At, Text string }
 
-// Tool is a tool offered in a request. Hosted tools are run by the provider before anybody can decide on their calls.
+// Tool is a tool offered in a request. Hosted tools are run by the provider before anybody can decide on their calls. Several stands for tools that are named only in their calls.
 type Tool struct {
-	Name, Kind, At string
-	Hosted         bool
+	Name, Kind, At  string
+	Hosted, Several bool
 }
 
-// Part is something that no rule can see, by what the wire calls it.
-type Part struct{ Kind, At string }
+// Part is something that no rule can see, by what the wire calls it. Of pictures, sounds and files Point tells at which point a rule would want to look at them; it is none for
+// everything else, which may be anything.
+type Part struct {
+	Kind, At string
+	Point    proviso.Point
+}
 
 // Response is a decoded view of an answer.
 type Response struct {
