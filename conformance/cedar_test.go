@@ -64,11 +64,7 @@ func cedarDecides(t *testing.T, policies, entities, tools []byte, r cedarRequest
 	if got.Files == nil {
 		t.Fatalf("%s: %v", policies, got.Found)
 	}
-	files := fstest.MapFS{}
-	for n, b := range got.Files {
-		files[n] = &fstest.MapFile{Data: b}
-	}
-	pk, ds := pack.Load(files, ".")
+	pk, ds := pack.Load(testkit.FS(got.Files), ".")
 	if ds.Worst(proviso.Error) {
 		t.Fatalf("%v\n%s", ds, got.Files["rules.yaml"])
 	}

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/proviso-dev/proviso/internal/testkit"
 )
 
 // sums is a suite that asks whether small numbers are even; every seventh answer is wrong.
@@ -320,38 +321,10 @@ func TestMain(m *testing.M) {
 func TestKill(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "run.jsonl")
 	kills := 0
-	for round := 0; ; round++ {
-		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), "PROVISO_TEST_RUN="+name)
-		c.Stderr = os.Stderr
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		before := size(name)
-		done := make(chan error, 1)
-		go func() { done <- c.Wait() }()
-		killed := false
-		for deadline := time.Now().Add(20 * time.Second); !killed; {
-			select {
-			case err := <-done:
-				if err != nil {
-					t.Fatal(err)
-				}
-			case <-time.After(time.Millisecond):
-				if round < 4 && size(name) > before+5000 || time.Now().After(deadline) {
-					_ = c.Process.Kill()
-					<-done
-					killed = true
-					kills++
-				}
-				continue
-			}
-			break
-		}
-		if !killed {
-			break
-		}
+	for kills < 4 && testkit.Kill(t, "TestKill", "PROVISO_TEST_RUN="+name, testkit.Grown(name, 5000)) {
+		kills++
 	}
+	testkit.Kill(t, "TestKill", "PROVISO_TEST_RUN="+name, func() bool { return false })
 	if kills == 0 {
 		t.Error("the run was never killed")
 	}
@@ -362,14 +335,6 @@ func TestKill(t *testing.T) {
 	if want := play(t, sums(400), Config{}); r.Digest() != want.Digest() {
 		t.Errorf("after %d kills the run says something else", kills)
 	}
-}
-
-func size(name string) int64 {
-	st, err := os.Stat(name)
-	if err != nil {
-		return 0
-	}
-	return st.Size()
 }
 
 func FuzzRunFile(f *testing.F) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/eval"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/prove"
 )
@@ -57,20 +57,7 @@ func (c counting) Complete(ctx context.Context, req llm.Request) (llm.Response, 
 func TestKill(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "answers.jsonl")
 	for round := range 3 {
-		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), "PROVISO_TEST_PROVE="+name)
-		c.Stderr = os.Stderr
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		before := size(name)
-		for deadline := time.Now().Add(20 * time.Second); size(name) < before+3000; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("round %d wrote nothing", round)
-			}
-		}
-		_ = c.Process.Kill()
-		if err := c.Wait(); err == nil {
+		if !testkit.Kill(t, "TestKill", "PROVISO_TEST_PROVE="+name, testkit.Grown(name, 3000)) {
 			t.Fatalf("round %d ended before it was killed", round)
 		}
 	}
@@ -89,14 +76,6 @@ func TestKill(t *testing.T) {
 	if n := int(asked.Load()); n == 0 || n > want.Asked-30 {
 		t.Errorf("%d of %d requests were asked after the kills", n, want.Asked)
 	}
-}
-
-func size(name string) int64 {
-	st, err := os.Stat(name)
-	if err != nil {
-		return 0
-	}
-	return st.Size()
 }
 
 // Answers of another model are not taken for those of this one.

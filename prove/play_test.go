@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -22,11 +22,7 @@ import (
 
 func compiled(t *testing.T, files map[string][]byte) *policy.Policy {
 	t.Helper()
-	fsys := fstest.MapFS{}
-	for name, b := range files {
-		fsys[name] = &fstest.MapFile{Data: b}
-	}
-	return compile(t, fsys)
+	return compile(t, testkit.FS(files))
 }
 
 func compile(t *testing.T, fsys fs.FS) *policy.Policy {

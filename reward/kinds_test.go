@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -22,17 +21,7 @@ import (
 
 func compileFiles(t *testing.T, files map[string][]byte) *policy.Policy {
 	t.Helper()
-	dir := t.TempDir()
-	for name, b := range files {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	k, found := pack.Load(os.DirFS(dir), ".")
+	k, found := pack.Load(testkit.FS(files), ".")
 	p, more := policy.Compile(k)
 	if p == nil {
 		t.Fatal(append(found, more...))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/world"
 )
@@ -202,22 +202,8 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "plays.jsonl")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for k := range 3 {
-		child := exec.Command(self, "-test.run=^TestKilled$")
-		child.Env = append(os.Environ(), childEnv+"="+file)
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		grown := size(file)
-		for deadline := time.Now().Add(10 * time.Second); size(file) < grown+400*int64(k+1) && time.Now().Before(deadline); {
-			time.Sleep(2 * time.Millisecond)
-		}
-		child.Process.Kill()
-		child.Wait()
+		testkit.Kill(t, "TestKilled", childEnv+"="+file, testkit.Grown(file, 400*int64(k+1)))
 	}
 	kept, _ := os.ReadFile(file)
 	n := bytes.Count(kept, []byte("\n")) - 1
@@ -231,14 +217,6 @@ func TestKilled(t *testing.T) {
 	if err != nil || text(t, list) != text(t, whole) || resumed != n {
 		t.Errorf("%d of %d plays went on: %v", resumed, n, err)
 	}
-}
-
-func size(file string) int64 {
-	info, err := os.Stat(file)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
 
 // The shield gap of the twins without weights: what an offender does where nothing holds it back, and what of it escapes a guard.

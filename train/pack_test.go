@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/reward"
@@ -78,11 +78,7 @@ func TestPlaysUnderAPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fsys := fstest.MapFS{}
-	for name, b := range files {
-		fsys[name] = &fstest.MapFile{Data: b}
-	}
-	p, err := compile(fsys, "service")
+	p, err := compile(testkit.FS(files), "service")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/engine"
 	"github.com/proviso-dev/proviso/engine/local"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/nn"
 	"github.com/proviso-dev/proviso/train/objective"
 )
@@ -264,42 +264,23 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	kills, done := 0, false
+	metrics := filepath.Join(dir, run, metricsFile)
 	for !done && kills < 60 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
-		cmd.Env = append(os.Environ(), variable+"="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
 		// A child is killed once it has written so much, and not after so long: on a busy machine it would never get further than to start.
-		metrics := filepath.Join(dir, run, metricsFile)
-		for alive, grown, size := true, 0, int64(1)<<62; alive; {
-			select {
-			case err := <-ended:
-				if err != nil {
-					t.Fatalf("after %d kills: %v", kills, err)
-				}
-				alive, done = false, true
-			case <-time.After(time.Millisecond):
-				info, err := os.Stat(metrics)
-				if err != nil {
-					continue
-				}
-				if info.Size() > size {
-					grown++
-				}
-				size = info.Size()
-				if grown > kills%6 {
-					cmd.Process.Kill()
-					alive = false
-					if err := <-ended; err == nil {
-						done = true
-					} else {
-						kills++
-					}
-				}
+		grown, size := 0, int64(1)<<62
+		killed := testkit.Kill(t, "TestKilled", variable+"="+dir, func() bool {
+			info, err := os.Stat(metrics)
+			if err != nil {
+				return false
 			}
+			if info.Size() > size {
+				grown++
+			}
+			size = info.Size()
+			return grown > kills%6
+		})
+		if done = !killed; killed {
+			kills++
 		}
 	}
 	if kills == 0 || !done {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso/engine"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/nn"
 )
 
@@ -114,23 +114,11 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	kills, done := 0, false
 	for !done && kills < 60 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
-		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("after %d kills: %v", kills, err)
-			}
-			done = true
-		case <-time.After(time.Duration(60+13*kills%90) * time.Millisecond):
-			cmd.Process.Kill()
-			<-ended
+		begun, alive := time.Now(), time.Duration(60+13*kills%90)*time.Millisecond
+		if testkit.Kill(t, "TestKilled", dirVariable+"="+dir, func() bool { return time.Since(begun) > alive }) {
 			kills++
+		} else {
+			done = true
 		}
 	}
 	e := tinyEngine(t, dir, nil)

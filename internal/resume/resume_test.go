@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
 )
 
 var squares = &Form{Key: "squares", Noun: "a table of squares", Refused: Trouble{"PV001", "name another file"}, Damaged: Trouble{"PV002", "restore it"}}
@@ -320,22 +320,10 @@ func TestKill(t *testing.T) {
 		return
 	}
 	name := filepath.Join(t.TempDir(), "squares.jsonl")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 3 {
-		child := exec.Command(self, "-test.run=^TestKill$")
-		child.Env = append(os.Environ(), childFile+"="+name)
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
+		if !testkit.Kill(t, "TestKill", childFile+"="+name, testkit.Grown(name, 1500)) {
+			t.Fatal("it ended before it was killed")
 		}
-		grown := size(name) + 1500
-		for deadline := time.Now().Add(10 * time.Second); size(name) < grown && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
-		_ = child.Process.Kill()
-		_ = child.Wait()
 	}
 	kept := bytes.Count(read(t, name), []byte("\n")) - 1
 	if kept < 30 || kept >= 300 {
@@ -345,14 +333,6 @@ func TestKill(t *testing.T) {
 	if err := r.run(context.Background(), name); err != nil || !r.whole() || r.resumed != kept {
 		t.Errorf("%d of %d lines went on: %v", r.resumed, kept, err)
 	}
-}
-
-func size(name string) int64 {
-	info, err := os.Stat(name)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
 
 // Whatever a file holds, at most its whole lines are taken, and a line that was taken stands there.

@@ -1,4 +1,4 @@
-// Package testkit holds what tests share: golden files, txtar archives, expectations in comments, outside data, and the one -update flag that rewrites what a test recorded.
+// Package testkit holds what tests share: golden files, txtar archives, expectations in comments, outside data, processes that are killed, and the one -update flag that rewrites what a test recorded.
 package testkit
 
 import (

@@ -23,11 +23,7 @@ import (
 
 // compile compiles what was imported.
 func compile(files map[string][]byte) (*policy.Policy, proviso.Diagnostics) {
-	fsys := fstest.MapFS{}
-	for n, b := range files {
-		fsys[n] = &fstest.MapFile{Data: b}
-	}
-	pk, ds := pack.Load(fsys, ".")
+	pk, ds := pack.Load(testkit.FS(files), ".")
 	if ds.Worst(proviso.Error) {
 		return nil, ds
 	}

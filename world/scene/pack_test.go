@@ -5,11 +5,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"testing/fstest"
 
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/lint"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -17,11 +17,7 @@ import (
 
 func compiled(t rapid.TB, p Policy, checked bool) *policy.Policy {
 	t.Helper()
-	files := fstest.MapFS{}
-	for name, b := range p.Pack() {
-		files[name] = &fstest.MapFile{Data: b}
-	}
-	pk, ds := pack.Load(files, ".")
+	pk, ds := pack.Load(testkit.FS(p.Pack()), ".")
 	if len(ds) > 0 {
 		t.Fatalf("load:\n%v", ds)
 	}

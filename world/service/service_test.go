@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/audit"
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/policy"
@@ -46,11 +46,7 @@ func compile(t reporter, s *Service) (*policy.Policy, *pack.Pack) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	fsys := fstest.MapFS{}
-	for n, b := range files {
-		fsys[n] = &fstest.MapFile{Data: b}
-	}
-	loaded, found := pack.Load(fsys, ".")
+	loaded, found := pack.Load(testkit.FS(files), ".")
 	if len(found) > 0 {
 		t.Fatalf("load: %v\n%s", found, files["rules.yaml"])
 	}

@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"pgregory.net/rapid"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/lint"
@@ -39,11 +39,7 @@ func compile(t testing.TB, p *Policy) *policy.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fsys := fstest.MapFS{}
-	for n, b := range files {
-		fsys[n] = &fstest.MapFile{Data: b}
-	}
-	loaded, found := pack.Load(fsys, ".")
+	loaded, found := pack.Load(testkit.FS(files), ".")
 	if len(found) > 0 {
 		t.Fatalf("load: %v\n%s", found, files["rules.yaml"])
 	}
