@@ -32,7 +32,7 @@ const (
 	// maxTips bounds what is remembered of sessions; what is forgotten is read again.
 	maxTips = 1 << 16
 	// linger is how long records that nobody waits for may stand in line, so that they share a commit and whoever enqueues them seldom has to wake the goroutine; lump is how many of them are not left to stand.
-	linger = 5 * time.Millisecond
+	linger = 20 * time.Millisecond
 	lump   = maxBatch / 2
 	// patience is how long the writer waits before it tries again on a disk that was full.
 	patience = 250 * time.Millisecond
