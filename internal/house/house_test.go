@@ -26,7 +26,7 @@ policy < policy/importer, policy/starter, policy/lint, session;
 session < policy/analyze, guard, eval/scorer, world;
 NONE < policy/analyze/regular, policy/analyze/linear < policy/analyze < policy/mutate;
 journal < journal/sqlite, journal/postgres;
-llm < llm/wire < llm/openai, llm/anthropic < llm/endpoint;
+llm < llm/wire < llm/openai, llm/anthropic < llm/endpoint;   llm, internal/testkit < llm/formattest;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze, draft/sentence < draft;
 guard, judge, llm/openai, llm/anthropic < gateway;   gateway < gateway/otlp;   gateway, journal < gateway/live;   gateway/otlp, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
