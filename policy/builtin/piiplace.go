@@ -208,13 +208,19 @@ func findAddresses(p *page, yield func(int, int)) {
 			}
 		case p.capital(i) && p.germanStreet(i):
 			yield(w.start, p.words[p.locality(i+1)].end)
-		case strings.EqualFold(p.word(i), "po") && strings.EqualFold(p.word(i+1), "box") && p.numeric(i+2):
+		case strings.EqualFold(p.word(i), "po") && strings.EqualFold(p.word(i+1), "box") && p.numeric(i+2) && p.close(i+1) && p.close(i+2):
 			yield(w.start, p.words[p.locality(i+2)].end)
-		case strings.EqualFold(p.word(i), "p") && p.gap(i+1) == "." && strings.EqualFold(p.word(i+1), "o") && strings.EqualFold(p.word(i+2), "box") && p.numeric(i+3):
+		case strings.EqualFold(p.word(i), "p") && p.gap(i+1) == "." && strings.EqualFold(p.word(i+1), "o") && strings.EqualFold(p.word(i+2), "box") && p.numeric(i+3) && p.close(i+2) && p.close(i+3):
 			yield(w.start, p.words[p.locality(i+3)].end)
 		}
 	}
 }
+
+// maxBreak is how many bytes may lie between two words of an address: a new line, indented.
+const maxBreak = 24
+
+// close tells whether the i-th word may belong to the same address as the one before.
+func (p *page) close(i int) bool { return i <= len(p.words) && len(p.gap(i)) <= maxBreak }
 
 func (p *page) capital(i int) bool {
 	c := p.word(i)
@@ -224,11 +230,11 @@ func (p *page) capital(i int) bool {
 // street returns the index of the last word of the street's name behind a house number, 0 where there is none.
 func (p *page) street(i int) int {
 	const longest = 5
-	if streetStarts[strings.ToLower(p.word(i+1))] && p.capital(i+2) && len(p.gap(i+1)) <= 2 {
+	if streetStarts[strings.ToLower(p.word(i+1))] && p.capital(i+2) && len(p.gap(i+1)) <= 2 && p.close(i+2) {
 		return i + 2
 	}
 	if streetStarts[strings.ToLower(p.word(i+1))] && len(p.gap(i+1)) <= 2 { // rue de la Paix
-		for k := i + 2; k < i+longest; k++ {
+		for k := i + 2; k < i+longest && p.close(k); k++ {
 			if p.capital(k) {
 				return k
 			}
@@ -261,7 +267,7 @@ func (p *page) postcode(i int) bool {
 // houseBefore returns the index of the house number that an American address begins with, whose state is the i-th word; negative where there is none.
 func (p *page) houseBefore(i int) int {
 	const longest = 9
-	if !strings.HasPrefix(p.gap(i), ",") {
+	if !strings.HasPrefix(p.gap(i), ",") || !p.close(i) {
 		return -1
 	}
 	for k := i - 1; k >= max(0, i-longest); k-- {
@@ -296,13 +302,13 @@ func (p *page) romanceStreet(i int) int {
 // endsStreet tells whether nothing that belongs to a sentence follows a street in small letters.
 func (p *page) endsStreet(k int) bool {
 	gap := p.gap(k + 1)
-	return k+1 == len(p.words) || strings.ContainsAny(gap, ",.;\n") || p.words[k+1].digits > 0
+	return k+1 == len(p.words) || !p.close(k+1) || strings.ContainsAny(gap, ",.;\n") || p.words[k+1].digits > 0
 }
 
 func (p *page) germanStreet(i int) bool {
 	name := strings.ToLower(p.word(i))
 	next := i + 1
-	if next >= len(p.words) || p.words[next].digits == 0 || p.words[next].digits > 3 || p.words[next].end-p.words[next].start > p.words[next].digits+1 || strings.Trim(p.gap(next), " .") != "" {
+	if next >= len(p.words) || p.words[next].digits == 0 || p.words[next].digits > 3 || p.words[next].end-p.words[next].start > p.words[next].digits+1 || strings.Trim(p.gap(next), " .") != "" || !p.close(next) {
 		return false
 	}
 	for _, e := range streetEnds {
