@@ -22,12 +22,13 @@ var silent = map[string]bool{"thinking": true, "redacted_thinking": true, "compa
 // media are the kinds of blocks that are pictures and files.
 var media = map[string]bool{"image": true, "document": true}
 
-// requestMembers, turnMembers, answerMembers and textMembers are the members of requests, of messages, of answers and of texts that are read, or that speak of tools and texts without being one.
+// requestMembers, fallbackMembers, turnMembers, answerMembers and textMembers are the members of requests, of messages, of answers and of texts that are read, or that speak of tools and texts without being one.
 var (
-	requestMembers = wire.NewMembers("messages system tools tool_choice mcp_servers container model stream")
-	turnMembers    = wire.NewMembers("role content")
-	answerMembers  = wire.NewMembers("content")
-	textMembers    = wire.NewMembers("type text")
+	requestMembers  = wire.NewMembers("messages system tools tool_choice mcp_servers container model stream")
+	fallbackMembers = wire.NewMembers("model")
+	turnMembers     = wire.NewMembers("role content")
+	answerMembers   = wire.NewMembers("content")
+	textMembers     = wire.NewMembers("type text")
 )
 
 // ranBy are the calls that the provider runs itself.
@@ -65,6 +66,9 @@ func (messagesWire) Request(raw []byte) (*wire.Request, error) {
 		t.foreign("skills", "/container")
 	}
 	t.stray(requestMembers, "", doc)
+	for i, v := range llm.List(doc["fallbacks"]) {
+		t.stray(fallbackMembers, wire.At("/fallbacks", i), llm.Object(v))
+	}
 	tools, err := offered(doc)
 	if err != nil {
 		return nil, err
@@ -131,6 +135,12 @@ func written(at string, b map[string]any) (texts []wire.Segment) {
 		add(at+"/context", b["context"])
 		if !parts(at+"/source/content", source["content"]) {
 			return nil
+		}
+	case kind == "browser_state":
+		for i, v := range llm.List(b["tabs"]) {
+			tab, at := llm.Object(v), wire.At(at, "tabs", i)
+			add(at+"/title", tab["title"])
+			add(at+"/url", tab["url"])
 		}
 	case kind == "search_result":
 		add(at+"/title", b["title"])

@@ -202,6 +202,10 @@ func (s *messageStream) piece(doc map[string]any) (wire.Chunk, error) {
 		b.citations = append(b.citations, d["citation"])
 		return wire.Chunk{Kind: wire.Text, Mixed: true}, nil
 	}
+	if kind == "compaction_delta" && b.kind == "compaction" && !b.closed {
+		b.compacted(d)
+		return wire.Chunk{}, nil
+	}
 	form, ok := deltas[kind]
 	if !ok || !form.fits(b.kind) {
 		// Some readers skip it and others do not.
@@ -222,6 +226,20 @@ func (s *messageStream) piece(doc map[string]any) (wire.Chunk, error) {
 	}
 	n, _ := doc["index"].(int64)
 	return wire.Chunk{Kind: form.chunk, Part: int(n), Text: textOnly(form.chunk, add)}, nil
+}
+
+// compacted takes what the delta of a summary says of it.
+func (b *blockSeen) compacted(d map[string]any) {
+	m := map[string]any{}
+	for k, v := range b.block {
+		m[k] = v
+	}
+	for k, v := range d {
+		if k != "type" && v != nil {
+			m[k] = v
+		}
+	}
+	b.block = m
 }
 
 func textOnly(kind wire.ChunkKind, s string) string {
