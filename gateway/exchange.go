@@ -55,10 +55,13 @@ func (s *Server) model(w wire.Wire) http.Handler {
 
 func (x *exchange) traced(f func()) {
 	x.span = noSpan{}
-	if t := x.cfg.Telemetry.Trace; t != nil {
-		ctx, span := t.Start(x.r, "chat "+x.wire.Name())
-		x.r, x.span = x.r.WithContext(ctx), span
+	t := x.cfg.Telemetry.Trace
+	if t == nil {
+		f()
+		return
 	}
+	ctx, span := t.Start(x.r, "chat "+x.wire.Name())
+	x.r, x.span = x.r.WithContext(ctx), span
 	f()
 	x.span.Set("proviso.outcome", x.outcome)
 	x.span.Set("proviso.session", x.who.session)
@@ -407,11 +410,13 @@ func (x *exchange) apply(t *wire.Turn, ch change) {
 // tools hides what is never allowed from the model, refuses what the provider would run before anybody can decide, and decides the list that is left.
 func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	var left []string
-	hidden := map[string]bool{}
-	keep := map[string]bool{}
+	var hidden map[string]bool // most requests offer nothing that has to go
 	for _, t := range x.req.Tools {
 		st := x.at.traits.standing(t.Name, x.who.agents)
 		if st == never && !t.Several || t.Hosted && st != always {
+			if hidden == nil {
+				hidden = map[string]bool{}
+			}
 			hidden[t.At] = true
 			if t.Name == x.req.Forced {
 				d := refusalBy(http.StatusForbidden, CodeHosted, "the request wants the model to call "+t.Name+", which the policy never allows here")
@@ -422,7 +427,6 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 			}
 			continue
 		}
-		keep[t.At] = true
 		left = append(left, t.Name)
 	}
 	for i := len(x.req.Tools) - 1; i >= 0; i-- {
@@ -438,8 +442,11 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	if len(x.req.Tools) == 0 {
 		return nil
 	}
+	if !x.at.traits.rules[proviso.ToolListPoint] {
+		return nil
+	}
 	d := digestOf(append([]string{x.at.policy.Digest()}, left...)...)
-	if !x.at.traits.rules[proviso.ToolListPoint] || x.conv.offered == d {
+	if x.conv.offered == d {
 		return nil
 	}
 	e, err := x.do(ctx, proviso.ToolListPoint, &proviso.ToolList{Tools: left})
