@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 )
@@ -42,15 +43,19 @@ func File(name string, mode fs.FileMode, write func(io.Writer) error) error {
 	return create(system{}, name, mode, write)
 }
 
+// Create is File for a content that is there.
+func Create(name string, b []byte, mode fs.FileMode) error {
+	return File(name, mode, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
 // Files is a fill for Folder: files of these contents by their names, which have no folders in them, with permissions 0644 without the umask.
 func Files(contents map[string][]byte) (fill func(tmp string) error) {
 	return func(tmp string) error {
 		for _, name := range slices.Sorted(maps.Keys(contents)) {
-			err := File(filepath.Join(tmp, name), 0o644, func(w io.Writer) error {
-				_, err := w.Write(contents[name])
-				return err
-			})
-			if err != nil {
+			if err := Create(filepath.Join(tmp, name), contents[name], 0o644); err != nil {
 				return err
 			}
 		}
@@ -233,6 +238,9 @@ func (system) isDir(name string) (bool, error) {
 }
 
 func (system) sync(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it has no such call
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

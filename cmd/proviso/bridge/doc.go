@@ -73,12 +73,7 @@ func create(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Close())
+	return durable.Create(name, b, 0o644)
 }
 
 // Replace writes a file in one step: whoever reads it sees the former text or the new one. A file that was there keeps its permissions.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/reward"
 	"github.com/proviso-dev/proviso/reward/serve"
@@ -297,12 +298,7 @@ func (c *RewardPropose) Run(e *Env) error {
 		return diagnose(reward.CodeSpec, "see proviso reward propose --forms", "no sentence could be read")
 	}
 	if c.Out != "" {
-		f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err != nil {
-			return unwritable(c.Out, err)
-		}
-		_, err = f.Write(y)
-		if err = errors.Join(err, f.Close()); err != nil {
+		if err := durable.Create(c.Out, y, 0o644); err != nil {
 			return unwritable(c.Out, err)
 		}
 	}
