@@ -50,6 +50,8 @@ type Rules struct {
 	Overlays map[string]*pack.Pack
 	// Keys are the virtual keys that are accepted; where there are none, every caller is.
 	Keys []Key
+	// Until is when somebody's word ends that these are the rules, such as a signature; the server goes on under them, and says that it is not ready. Zero: it does not end.
+	Until time.Time
 	// Terms stand in for upstreams, identity and limits of the Config from now on; nil: those of the Config hold.
 	Terms *Terms
 }

@@ -77,6 +77,12 @@ func (s *Server) Status(ctx context.Context) Status {
 	if s.draining.Load() {
 		no("the server is about to end")
 	}
+	if end := g.rules.Until; !end.IsZero() && !s.now().Before(end) {
+		no("a signature of the policy held until " + end.UTC().Format(time.RFC3339) + "; what it signs goes on until a new one is there")
+	}
+	if back := g.back; back != "" {
+		st.Why = append(st.Why, back)
+	}
 	if s.cfg.Audit == guard.BestEffort {
 		st.Audit = "best_effort"
 		st.Why = append(st.Why, "audit is best effort: calls do not wait for their records")

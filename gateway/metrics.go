@@ -22,7 +22,7 @@ type counts struct {
 	shed, refused, unrouted, foreign, hosted, hidden, ran, stateful, repeated             atomic.Int64
 	revisions, upstreamErrors, reloads, reloadsFailed, attached, webhooks, webhooksFailed atomic.Int64
 
-	candidates, chosen, bettered, broken atomic.Int64
+	candidates, chosen, bettered, broken, wentBack atomic.Int64
 
 	mu        sync.Mutex
 	requests  map[[2]string]int64 // wire, outcome
@@ -184,6 +184,7 @@ func (c *counts) counters() []struct {
 		{"upstream_errors_total", "Upstreams that failed.", c.upstreamErrors.Load()},
 		{"reloads_total", "Policies loaded.", c.reloads.Load()},
 		{"reloads_failed_total", "Policies that could not be loaded; what stood before went on.", c.reloadsFailed.Load()},
+		{"reloads_backward_total", "Policies loaded of which a pack has a lower version than it had.", c.wentBack.Load()},
 		{"overlays_attached_total", "Overlays attached to sessions.", c.attached.Load()},
 		{"requests_broken_total", "Requests that made the server fail. Should stay 0.", c.broken.Load()},
 		{"webhooks_total", "Requests for approval told to the webhook.", c.webhooks.Load()},

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ type generation struct {
 	number int
 	rules  *Rules
 	loaded time.Time
+	back   string // that a pack went back to a lower version, which is told as long as the generation is active
 	terms  *terms
 	base   *bound
 	make   func(*policy.Policy) *guard.Guard
@@ -171,6 +174,12 @@ func (s *Server) Reload(ctx context.Context) error {
 		return err
 	}
 	s.convs.bound(by.Limits.Sessions)
+	if old := s.gen.Load(); old != nil {
+		if next.back = wentBack(old.rules, rules); next.back != "" {
+			s.counts.wentBack.Add(1)
+			s.log().Warn("policy went back", "generation", next.number, "why", next.back)
+		}
+	}
 	if old := s.gen.Swap(next); old != nil {
 		s.counts.retire(old)
 		if old.terms.client != by.client {
@@ -181,6 +190,42 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.counts.reloads.Add(1)
 	s.log().Info("policy active", "generation", next.number, "digest", next.base.policy.Digest(), "packs", names(rules.Base))
 	return nil
+}
+
+// wentBack says which pack has a lower version than it had; empty where none has, or where versions are no numbers. Going back is what people do when something went wrong, so that it is told and not refused.
+func wentBack(old, next *Rules) string {
+	for _, p := range next.Base {
+		for _, was := range old.Base {
+			if p.Name == was.Name && older(p.Version, was.Version) {
+				return "the pack " + p.Name + " went back from version " + was.Version + " to " + p.Version
+			}
+		}
+	}
+	return ""
+}
+
+// older reports whether a version comes before another, both as numbers between dots, as the core of Semantic Versioning has them; what follows a - or + is not compared.
+func older(a, b string) bool {
+	x, y := versionNumbers(a), versionNumbers(b)
+	return x != nil && y != nil && slices.Compare(x, y) < 0
+}
+
+func versionNumbers(v string) (out []int) {
+	v = strings.TrimPrefix(v, "v")
+	if i := strings.IndexAny(v, "-+"); i >= 0 {
+		v = v[:i]
+	}
+	for _, part := range strings.Split(v, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil
+		}
+		out = append(out, n)
+	}
+	for len(out) > 1 && out[len(out)-1] == 0 { // 1.0 is 1
+		out = out[:len(out)-1]
+	}
+	return out
 }
 
 // termsIn are the terms that rules come with, or those of the configuration.

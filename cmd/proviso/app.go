@@ -62,6 +62,7 @@ type commands struct {
 	Schema   schemaCmd   `cmd:"" group:"author" help:"Print the JSON Schema of pack files, for editors."`
 	Draft    draftCmd    `cmd:"" group:"author" help:"Propose rules for clauses, as a draft that only narrows."`
 	Mutate   mutateCmd   `cmd:"" group:"author" help:"Spoil the rules and see whether the pack's cases notice."`
+	Sign     signCmd     `cmd:"" group:"author" help:"Sign a pack, so that a gateway that asks for it takes no other."`
 	Decide   decideCmd   `cmd:"" group:"decide" help:"Decide one call or event."`
 	Which    whichCmd    `cmd:"" group:"decide" help:"Say which policy holds for a request, and where each rule comes from."`
 	Why      whyCmd      `cmd:"" group:"decide" help:"Explain a decision rule by rule."`

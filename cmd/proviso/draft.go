@@ -15,6 +15,12 @@ type draftCmd struct{ authoring.Draft }
 // Run is that of authoring.Draft.
 func (c *draftCmd) Run(a *app) error { return a.authoring(c.Draft.Run) }
 
+// signCmd is `proviso sign`, likewise.
+type signCmd struct{ authoring.Sign }
+
+// Run is that of authoring.Sign.
+func (c *signCmd) Run(a *app) error { return a.authoring(c.Sign.Run) }
+
 // unfinished are the codes of these commands in which a person's input is not at fault.
 var unfinished = map[string]bool{"PV832": true, codeWrite: true}
 
@@ -22,7 +28,7 @@ var unfinished = map[string]bool{"PV832": true, codeWrite: true}
 func (a *app) authoring(run func(*authoring.Env) error) error {
 	show := a.progress()
 	err := run(&authoring.Env{
-		Context: a.ctx, Stdout: a.stdout, Format: a.output, Print: a.printJSON, Getenv: a.env, Hang: a.style.hanging, Diff: a.style.diff,
+		Context: a.ctx, Stdout: a.stdout, Format: a.output, Print: a.printJSON, Getenv: a.env, Now: a.now, Hang: a.style.hanging, Diff: a.style.diff,
 		Say: func(format string, args ...any) {
 			show.end()
 			a.say("%s", printable(fmt.Sprintf(format, args...)))
@@ -53,8 +59,11 @@ func (a *app) authoring(run func(*authoring.Env) error) error {
 		return err
 	}
 	code := exitInput
-	if unfinished[d.Code] {
+	switch {
+	case unfinished[d.Code]:
 		code = exitIncomplete
+	case d.Code == pack.CodeSignature:
+		code = exitIntegrity
 	}
 	return &problem{exit: code, code: d.Code, msg: d.Msg, hint: d.Hint}
 }

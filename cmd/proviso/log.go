@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/keyfile"
 	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 )
@@ -420,8 +421,8 @@ func (c *logVerifyCmd) verify(a *app) (*journal.Report, error) {
 	v := &journal.Verifier{}
 	var err error
 	if c.Key != "" {
-		if v.Key, err = publicKey(c.Key); err != nil {
-			return nil, err
+		if v.Key, err = keyfile.Public(c.Key); err != nil {
+			return nil, keyProblem(err)
 		}
 	}
 	var kept [][]byte
@@ -510,9 +511,9 @@ func (c *logCheckpointCmd) Run(a *app) error {
 	if err := a.plainOnly(); err != nil {
 		return err
 	}
-	key, made, err := privateKey(c.Key)
+	key, made, err := keyfile.Private(c.Key)
 	if err != nil {
-		return err
+		return keyProblem(err)
 	}
 	s, err := c.open()
 	if err != nil {

@@ -68,5 +68,9 @@ func (d *Door) reread(ctx context.Context, s *Serving) {
 		s.Say("not reloaded, what stood before goes on: %s", err)
 		return
 	}
-	s.Say("reloaded, policy %.12s", d.Status(ctx).Policy)
+	st := d.Status(ctx)
+	s.Say("reloaded, policy %.12s", st.Policy)
+	for _, why := range st.Why {
+		s.Say("%s", why)
+	}
 }

@@ -70,6 +70,8 @@ type File struct {
 	Admin     string            `yaml:"admin_token"`
 	Telemetry telemetrySetting  `yaml:"telemetry"`
 
+	Signatures signatureSetting `yaml:"signatures"`
+
 	Data string `yaml:"-"`
 	dir  string // of the file: relative names are looked up there
 }
@@ -476,7 +478,18 @@ func (f *Flags) load(d *Door) (*gateway.Rules, error) {
 	if d.file.Locked() && !s.Locked() {
 		return nil, bad(f.File, "the settings let everybody in, and did not when the gateway was started", "restore keys, token or required, or start the gateway again")
 	}
-	rules, err := f.rules(s)
+	if len(d.file.Signatures.Keys) > 0 && len(s.Signatures.Keys) == 0 {
+		return nil, bad(f.File, "the settings ask for no signatures, and did when the gateway was started", "restore signatures.keys, or start the gateway again")
+	}
+	s.Data = d.file.Data
+	by, err := f.vouchers(s, time.Now())
+	if err == nil && by != nil {
+		err = by.recall(s.seenFile())
+	}
+	if err != nil {
+		return nil, err
+	}
+	rules, err := f.rules(s, by)
 	if err != nil {
 		return nil, err
 	}
@@ -485,12 +498,18 @@ func (f *Flags) load(d *Door) (*gateway.Rules, error) {
 		return nil, err
 	}
 	rules.Terms = &terms
+	if by != nil {
+		rules.Until = by.until
+		if err := by.keep(s.seenFile()); err != nil {
+			return nil, err
+		}
+	}
 	d.watched.Store(s)
 	return rules, nil
 }
 
 // rules reads the packs, attachments, overlays and keys.
-func (f *Flags) rules(s *File) (_ *gateway.Rules, err error) {
+func (f *Flags) rules(s *File, by *vouching) (_ *gateway.Rules, err error) {
 	dirs := f.Packs
 	if len(s.Packs) > 0 && slices.Equal(dirs, []string{"."}) {
 		dirs = nil
@@ -500,13 +519,13 @@ func (f *Flags) rules(s *File) (_ *gateway.Rules, err error) {
 	}
 	rules := &gateway.Rules{Overlays: map[string]*pack.Pack{}}
 	for _, dir := range dirs {
-		p, err := onePack(dir)
+		p, err := by.pack(dir)
 		if err != nil {
 			return nil, err
 		}
 		rules.Base = append(rules.Base, p)
 		for _, at := range p.Attach {
-			x, err := onePack(filepath.Join(dir, filepath.FromSlash(at.Pack.S)))
+			x, err := by.pack(filepath.Join(dir, filepath.FromSlash(at.Pack.S)))
 			if err != nil {
 				return nil, err
 			}
@@ -514,14 +533,14 @@ func (f *Flags) rules(s *File) (_ *gateway.Rules, err error) {
 		}
 	}
 	for _, at := range s.Attach {
-		x, err := onePack(s.at(at.Pack))
+		x, err := by.pack(s.at(at.Pack))
 		if err != nil {
 			return nil, err
 		}
 		rules.Attached = append(rules.Attached, gateway.Attachment{Packs: []*pack.Pack{x}, Agents: at.Agents, Keys: at.Keys, Tags: at.Tags, Routes: at.Routes})
 	}
 	for name, dir := range s.Overlays {
-		if rules.Overlays[name], err = onePack(s.at(dir)); err != nil {
+		if rules.Overlays[name], err = by.pack(s.at(dir)); err != nil {
 			return nil, err
 		}
 	}
@@ -560,7 +579,11 @@ func Rules(f *Flags) (*gateway.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.rules(s)
+	by, err := f.vouchers(s, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return f.rules(s, by)
 }
 
 // Changed reports whether the files look otherwise than when they were read. They have to look the same twice, so that a file is not read while it is written.
@@ -602,6 +625,9 @@ func (d *Door) fingerprint() string {
 		look(d.flags.File)
 		if t := file.Identity.Token; t != nil {
 			look(file.at(t.Keys))
+		}
+		for _, key := range file.Signatures.Keys {
+			look(file.at(key))
 		}
 		for _, p := range file.Packs {
 			look(file.at(p))

@@ -18,7 +18,7 @@ NONE < proviso, nn, engine, train/objective, internal/testkit, internal/form, do
 NONE < internal/lazyregexp < document/pdf, document, llm, tree;
 NONE < document/pdf < document;   proviso < document, tree, llm, journal;   proviso < internal/resume < audit, rollout;
 NONE < internal/strictyaml < policy/importer, gateway/settings, reward, train;
-NONE < internal/durable < llm/endpoint, gateway, mcpproxy, model, dataset/export, train;
+NONE < internal/durable < internal/keyfile < gateway/settings;   internal/durable < llm/endpoint, gateway, mcpproxy, model, dataset/export, train;
 document < retrieve;
 tree < draft/sentence;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;

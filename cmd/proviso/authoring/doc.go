@@ -1,4 +1,4 @@
-// Package authoring is the commands that help to write a policy: proviso draft, which proposes rules for clauses, and proviso mutate, which tries the tests of a pack.
+// Package authoring is the commands that help to write a policy: proviso draft, which proposes rules for clauses, proviso mutate, which tries the tests of a pack, and proviso sign, which vouches for one.
 //
 // Each is a struct of flags with a Run method. What they need of the program around them is in an Env: packs, the environment, the clock and the terminal stay the business of the command line.
 // Errors that a person can do something about are proviso.Diagnostic or proviso.Diagnostics.
@@ -7,6 +7,7 @@ package authoring
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy/pack"
@@ -22,6 +23,7 @@ type Env struct {
 	Status  func(line string) bool                    // shows a line that the next one replaces; false: there is no terminal to show it on
 	Packs   func(dirs []string) ([]*pack.Pack, error) // loads and compiles packs
 	Getenv  func(name string) string
+	Now     func() time.Time
 	Hang    func(prefix, text string, n int) string // wraps text behind a prefix to the width of the terminal
 	Bold    func(text string) string
 	Diff    func(name string, a, b []byte) string // a diff of two versions of a file, in colour where the terminal has it
