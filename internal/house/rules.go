@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -89,6 +90,37 @@ func localName(f *File, imp string) string {
 		return spec.Name.Name
 	}
 	return path.Base(imp)
+}
+
+// CheckHomes returns a sentence for every use of a function that has a home, such as os.Rename, outside of the packages that may use it, the home first. Nested modules and tests may.
+func (m *Module) CheckHomes(homes map[string][]string) []string {
+	var out []string
+	for _, p := range m.Packages {
+		if p.Nested {
+			continue
+		}
+		for _, f := range p.source() {
+			for function, may := range homes {
+				dot := strings.LastIndexByte(function, '.')
+				name := localName(f, function[:dot])
+				if name == "" || slices.Contains(may, p.Name) {
+					continue
+				}
+				ast.Inspect(f.AST, func(n ast.Node) bool {
+					s, ok := n.(*ast.SelectorExpr)
+					if !ok || s.Sel.Name != function[dot+1:] {
+						return true
+					}
+					if x, ok := s.X.(*ast.Ident); ok && x.Name == name {
+						out = append(out, fmt.Sprintf("%s: %s has its home in %s; use that", f.at(s.Pos()), function, may[0]))
+					}
+					return true
+				})
+			}
+		}
+	}
+	sort.Strings(out)
+	return out
 }
 
 // CheckComments returns a sentence for every folder that has not exactly one package comment, or one that does not begin as Go's tools expect.
