@@ -269,13 +269,14 @@ func (f *Flags) secret(s *File, where, v string) (gateway.Secret, error) {
 	return "", bad(where, "a secret is written as env:NAME or file:PATH", "move it out of the settings")
 }
 
-// Open opens the gateway that flags and settings describe. The caller closes it. Errors are *Error, or of the journal.
+// Open opens the gateway that flags and settings describe. The caller closes it. Where a control group limits the memory and GOMEMLIMIT is not set, it sets the program's limit below that. Errors are *Error, or of the journal.
 func Open(ctx context.Context, f *Flags) (*Door, error) {
 	s, err := readFile(f.File)
 	if err != nil {
 		return nil, err
 	}
 	s.Data = f.Data
+	stayWithinGroup()
 	d := &Door{file: s, flags: f}
 	cfg, err := f.config(d)
 	if err == nil {
