@@ -7,8 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/durable"
 )
 
 // Form is what the files of one kind of run have in common.
@@ -140,7 +142,9 @@ func (f *Form) Append(name string, size int, head any) (*Log, error) {
 	}
 	l := &Log{File: file, form: f, name: name}
 	if err = file.Truncate(int64(size)); err == nil && size == 0 {
-		err = l.Write(head)
+		if err = l.Write(head); err == nil {
+			err = durable.Sync(filepath.Dir(name)) // so that Sync is about a file that has its name
+		}
 	}
 	if err != nil {
 		file.Close()
