@@ -49,3 +49,24 @@ func TestByHandFails(t *testing.T) {
 		}
 	}
 }
+
+// A text is written as each of its bytes is alone, wherever in it those stand that have to be escaped.
+func TestTextByBytes(t *testing.T) {
+	for c := range 256 {
+		for n := 1; n < 20; n++ {
+			for at := range n {
+				in := bytes.Repeat([]byte("é"), n)[:n]
+				in[at], in[n-1-at/2] = byte(c), byte(c)
+				want := []byte{'"'}
+				for i := range in {
+					one := appendText(nil, string(in[i:i+1]))
+					want = append(want, one[1:len(one)-1]...)
+				}
+				want = append(want, '"')
+				if got := appendText(nil, string(in)); !bytes.Equal(got, want) {
+					t.Fatalf("%q is %q, want %q", in, got, want)
+				}
+			}
+		}
+	}
+}

@@ -663,22 +663,38 @@ var shortEscapes = [' ']byte{'\b': 'b', '\t': 't', '\n': 'n', '\f': 'f', '\r': '
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	from := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
+	for i := 0; i < len(s); {
+		n := min(8, len(s)-i)
+		if n == 8 && bare(s[i:i+8]) {
+			i += 8
 			continue
 		}
-		b = append(b, s[from:i]...)
-		from = i + 1
-		switch {
-		case c >= ' ':
-			b = append(b, '\\', c)
-		case shortEscapes[c] != 0:
-			b = append(b, '\\', shortEscapes[c])
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		for range n {
+			c := s[i]
+			i++
+			if c >= ' ' && c != '"' && c != '\\' {
+				continue
+			}
+			b = append(b, s[from:i-1]...)
+			from = i
+			switch {
+			case c >= ' ':
+				b = append(b, '\\', c)
+			case shortEscapes[c] != 0:
+				b = append(b, '\\', shortEscapes[c])
+			default:
+				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
 		}
 	}
 	b = append(b, s[from:]...)
 	return append(b, '"')
+}
+
+// bare reports whether none of eight bytes has to be escaped. It looks at all of them at once: x-1 borrows into the high bit of a byte x that is zero (Warren, Hacker's Delight, 6-1), and x-32 into that of one below 32.
+func bare(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, slash := w^ones*'"', w^ones*'\\'
+	return ((w-ones*' ')&^w|(quote-ones)&^quote|(slash-ones)&^slash)&highs == 0
 }

@@ -49,7 +49,7 @@ func (s *Sealer) Seal(r *proviso.Record, prev Hash) (Entry, error) {
 	}
 	middle := len(text)
 	e.Body = text[begin:middle:middle]
-	if text, err = appendHead(text, &e, prev, &s.open); err != nil {
+	if text, err = appendHead(text, HashOf(e.Body), prev, &s.open); err != nil {
 		return Entry{}, sealError(r, err)
 	}
 	e.Head = text[middle:len(text):len(text)]
@@ -78,16 +78,15 @@ func (s *Sealer) Reset() {
 }
 
 // appendHead writes what head is read from. The record goes straight into the line, rather than through a text of its own that would have to be looked at again.
-func appendHead(b []byte, e *Entry, prev Hash, open *proviso.Record) ([]byte, error) {
-	b, err := proviso.AppendJSON(append(b, `{"session":`...), &e.Session)
+func appendHead(b []byte, body, prev Hash, open *proviso.Record) ([]byte, error) {
+	b, err := proviso.AppendJSON(append(b, `{"session":`...), &open.Event.Session)
 	if err != nil {
 		return nil, err
 	}
-	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
+	b = strconv.AppendUint(append(b, `,"seq":`...), open.Event.Seq, 10)
 	if prev != (Hash{}) {
 		b = append(hex.AppendEncode(append(b, `,"prev":"`...), prev[:]), '"')
 	}
-	body := HashOf(e.Body)
 	b = append(hex.AppendEncode(append(b, `,"body":"`...), body[:]), '"')
 	if b, err = proviso.AppendJSON(append(b, `,"record":`...), open); err != nil {
 		return nil, err

@@ -17,14 +17,16 @@ func (w *writer) run() {
 	defer close(w.done)
 	for {
 		batch, closing := w.take()
-		if batch == nil {
+		if len(batch) == 0 {
 			if closing {
 				return
 			}
 			<-w.wake
 			continue
 		}
-		if again := w.settle(batch); again && !closing {
+		again := w.settle(batch)
+		clear(batch) // the line goes on in the same memory
+		if again && !closing {
 			select {
 			case <-w.wake:
 			case <-time.After(patience):
@@ -42,19 +44,19 @@ func (w *writer) take() (batch []*request, closing bool) {
 	if !w.ripe && !w.closing {
 		return nil, false
 	}
-	n := 0
-	for i, r := range w.line {
-		if r.alone() && i > 0 || n > 0 && n+len(r.records) > maxBatch {
+	n, size := 0, 0
+	for _, r := range w.line {
+		if r.alone() && size > 0 || n > 0 && n+len(r.records) > maxBatch {
 			break
 		}
-		batch = append(batch, r)
 		n += len(r.records)
+		size++
 		if r.alone() {
 			break
 		}
 	}
-	w.line = w.line[len(batch):]
-	w.inHand = len(batch)
+	batch, w.line = w.line[:size:size], w.line[size:]
+	w.inHand = size
 	w.ripe = len(w.line) > 0
 	return batch, w.closing
 }
@@ -245,19 +247,19 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 		clear(w.tips)
 	}
 	for i, r := range batch {
-		work := r.task
-		if work == nil {
-			work = func(ctx context.Context) error { return w.seal(ctx, r) }
+		err := w.seal(ctx, r)
+		if r.task != nil {
+			err = r.task(ctx)
 		}
-		var bad *requestError
-		switch err := work(ctx); {
-		case err == nil:
-			wrote = wrote || r.task != nil || len(r.records) > 0
-		case errors.As(err, &bad):
+		if err != nil {
+			var bad *requestError
+			if !errors.As(err, &bad) {
+				return err
+			}
 			single[i] = bad.err
-		default:
-			return err
+			continue
 		}
+		wrote = wrote || r.task != nil || len(r.records) > 0
 	}
 	if !wrote && w.loose {
 		// A commit that changes nothing syncs nothing, and what was enqueued before has to become durable.

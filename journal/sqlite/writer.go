@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,6 +81,7 @@ type writer struct {
 // request is what stands in line: records to write, or a task that needs a transaction of its own.
 type request struct {
 	records []*proviso.Record
+	one     [1]*proviso.Record              // the memory of records where there is one, as nearly always
 	task    func(ctx context.Context) error // in a transaction of its own
 	after   func(ctx context.Context) error // outside of any transaction
 	done    chan error                      // nil where nobody waits
@@ -182,7 +182,8 @@ func (s *Store) Take(ctx context.Context, durable bool, records ...*proviso.Reco
 	if w == nil {
 		return &Error{Code: CodeStore, Op: "append", Msg: "the store was opened for reading", Hint: "open it without ReadOnly"}
 	}
-	r := &request{records: slices.Clone(records)} // the list is the caller's
+	r := &request{}
+	r.records = append(r.one[:0], records...) // the list is the caller's
 	if !durable {
 		return w.stand(ctx, r)
 	}
