@@ -8,6 +8,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/flow"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -16,7 +17,7 @@ type Route struct {
 	Method string       `json:"method"`
 	Path   string       `json:"path"`
 	Wire   string       `json:"wire,omitempty"`
-	Text   string       `json:"text,omitempty"`  // what happens to streamed text: "flows", "windows of N bytes" or "held"
+	Text   string       `json:"text,omitempty"`  // what happens to streamed text: "flows", "windows of N bytes", "windows of N words", both, or "held"
 	Calls  string       `json:"calls,omitempty"` // what happens to streamed calls: always "held"
 	Points []RoutePoint `json:"points"`
 }
@@ -37,8 +38,7 @@ var countPoints = []proviso.Point{proviso.SessionStart, proviso.Input, proviso.M
 
 // Routes lists what of a policy is enforced on which path. TestRoutes, TestMatrix and TestCountTokens show that the list is true.
 func Routes(p *policy.Policy) []Route {
-	f := flowOf(p)
-	text := f.String()
+	text := flow.Of(p).String()
 	var out []Route
 	for _, w := range Wires {
 		out = append(out, Route{Method: "POST", Path: w.Path(), Wire: w.Name(), Text: text, Calls: "held", Points: pointsOf(p, wirePoints)})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso/llm/wire"
+	"github.com/proviso-dev/proviso/policy/flow"
 )
 
 // stream passes a streamed answer on. What carries neither text nor a call flows; text flows where no rule can stop or change it, and behind a window where rules look for patterns of bounded length;
@@ -19,7 +20,7 @@ type stream struct {
 	*exchange
 	resp   *http.Response
 	events wire.Stream
-	flow   *flow
+	flow   *flow.Text
 	out    *http.ResponseController
 	idle   *time.Timer
 
@@ -27,6 +28,8 @@ type stream struct {
 	window *window
 	sent   wire.Stream
 	queue  []queued
+	looked bool // whether the text so far is denied whatever follows; asked once
+	early  bool // it is, and the upstream was stopped
 
 	begun bool // the head of our answer went out
 	over  bool // the upstream's answer was read to its end
@@ -72,10 +75,10 @@ const (
 )
 
 func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bool) (again []byte) {
-	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w), flow: &x.at.traits.text, bytesOfStream: streamBytes.Get().(*bytesOfStream)}
+	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w), flow: x.at.traits.text, bytesOfStream: streamBytes.Get().(*bytesOfStream)}
 	defer st.giveBack()
-	if !st.flow.held && len(st.flow.patterns) > 0 {
-		st.window, st.sent = &window{flow: st.flow}, x.wire.Stream()
+	if st.flow.Windowed() {
+		st.window, st.sent = &window{Text: st.flow}, x.wire.Stream()
 	}
 	st.idle = time.AfterFunc(x.gen.terms.Limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
@@ -108,7 +111,27 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 			st.abort(*bad)
 			return nil
 		}
+		if st.denied(ctx) {
+			resp.Body.Close() // what would follow is not waited for, nor paid
+			return st.finish(ctx, mayRevise)
+		}
 	}
+}
+
+// denied reports whether the text so far is denied whatever follows: a rule says so, and the decision that the text would get now is a denial. A second choice would be cut off with it, so that one is read to its end.
+func (st *stream) denied(ctx context.Context) bool {
+	if st.looked || !st.holds || st.window == nil || st.req.Choices != 1 || !st.window.denied() {
+		return false
+	}
+	st.looked = true
+	r, err := st.events.Response()
+	if err != nil || len(r.Choices) != 1 {
+		return false
+	}
+	c := candidate{answer: &wire.Response{ID: r.ID, Choices: []wire.Choice{{Texts: r.Choices[0].Texts}}}}
+	st.look(ctx, &c)
+	st.early = c.value.rank == rankDenied
+	return st.early
 }
 
 // source is the upstream's answer. What can go out does so before it is waited for more.
@@ -146,12 +169,14 @@ func (st *stream) linger() {
 
 // take lets an event flow, or holds it.
 func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
-	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && (st.flow.held || st.window != nil && !st.window.add(c))
+	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && (st.flow.Held() || st.window != nil && !st.window.add(c))
 	switch {
 	case len(ev.Data) == 0:
-		// A comment keeps the connection alive; it is no part of the answer. The first few are left out, as long as nothing went out.
+		// A comment keeps the connection alive; it is no part of the answer. The first few wait as long as nothing went out.
 		if st.pieces++; st.begun || st.pieces > maxWaiting {
 			st.write(ev.Raw)
+		} else {
+			st.waiting = append(st.waiting, ev.Raw...)
 		}
 	case st.holds || st.window != nil && (c.Kind == wire.Text || len(st.queue) > 0):
 		st.keep(ev, c)
@@ -197,7 +222,7 @@ func (st *stream) release() *wire.Denial {
 	n, at := 0, 0
 	for ; n < len(st.queue); n++ {
 		q := &st.queue[n]
-		if q.end > max(st.window.safe(q.choice), 0) {
+		if q.end > st.window.safe(q.choice) {
 			break
 		}
 		if st.flowed += q.n; st.flowed > maxText {
@@ -369,6 +394,11 @@ func (st *stream) finish(ctx context.Context, mayRevise bool) (again []byte) {
 	}
 	st.tokens.add(r)
 	v := st.decide(ctx, r, true)
+	if st.early && !refused(v) {
+		// The policy became another one in between, and a part of an answer is no answer.
+		st.abort(refusalBy(http.StatusBadGateway, CodeCut, "Policy: the answer was stopped before it was whole; ask again."))
+		return nil
+	}
 	regular := st.events.Regular()
 	if err := st.settle(); err != nil {
 		// unreachable: the other reader has taken them.

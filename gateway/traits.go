@@ -7,6 +7,7 @@ import (
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/policy"
+	"github.com/proviso-dev/proviso/policy/flow"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -16,7 +17,7 @@ type traits struct {
 	tools    map[string]toolTraits
 	rules    map[proviso.Point]bool // points that a rule or a default speaks about
 	enforced map[proviso.Point]bool // points at which something may be stopped or changed
-	text     flow                   // what becomes of streamed text
+	text     *flow.Text             // what becomes of streamed text
 }
 
 type toolTraits struct {
@@ -25,7 +26,7 @@ type toolTraits struct {
 }
 
 func traitsOf(p *policy.Policy) *traits {
-	t := &traits{policy: p, tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}, text: flowOf(p)}
+	t := &traits{policy: p, tools: map[string]toolTraits{}, rules: map[proviso.Point]bool{}, enforced: map[proviso.Point]bool{}, text: flow.Of(p)}
 	for _, name := range p.Tools() {
 		a, ok := p.Anatomy(name)
 		if !ok {

@@ -22,7 +22,7 @@ NONE < internal/durable < internal/keyfile < gateway/settings;   internal/durabl
 document < retrieve;
 tree < draft/sentence;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
-policy < policy/importer, policy/starter, policy/lint, session;
+policy < policy/importer, policy/starter, policy/lint, policy/flow, session;   policy/flow < gateway;
 session < policy/analyze, guard, eval/scorer, world;
 NONE < policy/analyze/regular, policy/analyze/linear < policy/analyze < policy/mutate;
 journal < journal/sqlite, journal/postgres;
@@ -45,7 +45,7 @@ everything < console, conformance;   conformance < conformance/figures, conforma
 `
 
 // pure names the packages that compute on their arguments and nothing else.
-const pure = "proviso document document/pdf tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/analyze/regular policy/analyze/linear policy/starter policy/mutate draft/sentence session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
+const pure = "proviso document document/pdf tree retrieve policy policy/condition policy/pack policy/schema policy/lint policy/builtin policy/analyze policy/analyze/regular policy/analyze/linear policy/flow policy/starter policy/mutate draft/sentence session eval/scorer train/objective model/tokenizer model/safetensors model/grammar model/chat"
 
 // homes are functions that only their home uses, and those with a reason: engine/local exchanges two folders and mends that itself, proviso internalize moves a former run aside.
 var homes = map[string][]string{"os.Rename": {"internal/durable", "engine/local", "cmd/proviso/learning"}}

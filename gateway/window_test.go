@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -17,7 +18,6 @@ import (
 	"github.com/proviso-dev/proviso/llm"
 	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/llm/wire"
-	"github.com/proviso-dev/proviso/policy"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
 
@@ -41,43 +41,6 @@ func textDoor(t testing.TB, rules string) *door {
 		c.Load = func(context.Context) (*Rules, error) { return &Rules{Base: []*pack.Pack{p}}, nil }
 		c.Denials.Revisions = 0
 	})
-}
-
-// What the analysis says of a rule's text: whether it flows, has a window and of how many bytes, or is held.
-func TestFlowOf(t *testing.T) {
-	for _, c := range []struct{ rule, want string }{
-		{`{id: a, on: input, require: "!text.contains('abc')"}`, "flows"},
-		{`{id: a, on: output, require: "true"}`, "flows"},
-		{`{id: a, on: output, mode: audit, require: "size(text) < 3"}`, "flows"},
-		{`{id: a, on: output, require: "!text.contains('abc')"}`, "windows of 3 bytes"},
-		{`{id: a, on: output, require: "!text.contains('é')"}`, "windows of 2 bytes"},
-		{`{id: a, on: [model_response], require: "!text.contains('abc')"}`, "windows of 3 bytes"},
-		{`{id: a, on: output, when: "text.contains('abc')", require: "size(text) < 3"}`, "windows of 3 bytes"},
-		{`{id: a, on: output, require: {not: {any: ["text.contains('abc')", "text.matches('[0-9]{2,6}')"]}}}`, "windows of 6 bytes"},
-		{`{id: a, on: output, require: "role == 'assistant' && !text.contains('abc')"}`, "windows of 3 bytes"},
-		{`{id: a, on: output, let: {bad: "text.contains('abc')"}, require: "!bad"}`, "windows of 3 bytes"},
-		{`{id: a, on: output, require: "!text.matches('(?i)k')"}`, "windows of 3 bytes"}, // the Kelvin sign
-		{`{id: a, on: output, require: "!text.matches('a.c|de(f|gh)?$')"}`, "windows of 6 bytes"},
-		{`{id: a, on: output, else: {redact: ['\d{4}'], with: x}}`, "windows of 4 bytes"},
-		{`{id: a, on: output, require: "!text.matches('ab+')"}`, "held"},
-		{`{id: a, on: output, require: "!text.matches('[😀a]{900}[😀a]{900}')"}`, "held"},
-		{`{id: a, on: output, require: "text.contains('abc')"}`, "held"},
-		{`{id: a, on: output, require: "size(text) < 100"}`, "held"},
-		{`{id: a, on: output, require: "!text.startsWith('abc')"}`, "held"},
-		{`{id: a, on: output, else: {redact: ['a*b'], with: x}}`, "held"},
-		{`{id: a, on: output, else: {redact: {pii: [email]}}}`, "held"},
-		{`{id: a, on: output, require: "!secret.has(text)"}`, "held"},
-		{`{id: a, on: output}`, "held"},
-	} {
-		p, found := policy.Compile(textPack(t, "  - "+c.rule+"\n"))
-		if p == nil {
-			t.Errorf("%s: %v", c.rule, found)
-			continue
-		}
-		if f := flowOf(p); f.String() != c.want {
-			t.Errorf("%s: %s, want %s", c.rule, &f, c.want)
-		}
-	}
 }
 
 // cut splits a text before runes.
@@ -310,4 +273,90 @@ func TestWindowsFlow(t *testing.T) {
 // last is the last event of a stream.
 func last(stream string) string {
 	return stream[strings.LastIndex(strings.TrimSuffix(stream, "\n\n"), "\n\n")+2:]
+}
+
+// A match that no more text can undo denies the answer at once: the caller has the denial, and the upstream is let go, while it would still speak.
+func TestDenialDoesNotWaitForTheRest(t *testing.T) {
+	door := textDoor(t, `  - {id: words, on: output, require: "!text.matches(r'\\bplutonium\\b')"}`+"\n")
+	for _, d := range dialects {
+		for _, before := range []string{"", strings.Repeat("harmless words ", 10)} {
+			t.Run(fmt.Sprintf("%s/%d", d.wire.Name(), len(before)), func(t *testing.T) {
+				stream := spoken(d, [][]string{{before + "plu", "tonium and", " more"}})
+				at := strings.Index(stream, js(" more"))
+				at = strings.LastIndex(stream[:at], "\n\n") + 2
+				let := make(chan error, 1)
+				door.up.mu.Lock()
+				door.up.answer = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					io.WriteString(w, stream[:at])
+					w.(http.Flusher).Flush()
+					select {
+					case <-r.Context().Done():
+						let <- nil
+					case <-time.After(5 * time.Second):
+						let <- fmt.Errorf("the upstream is still waited for")
+					}
+				}
+				door.up.mu.Unlock()
+				session := fmt.Sprintf("early-%s%d", d.wire.Name(), len(before))
+				_, _, body := door.post(d.wire.Path(), d.request("m", hello, nil, true), HeaderSession, session)
+				if err := <-let; err != nil {
+					t.Fatal(err)
+				}
+				said := heard(body)[0]
+				if !strings.Contains(body, "Policy: ") || strings.Contains(body, "plutonium and") || !strings.HasPrefix(before, said) && !strings.HasPrefix(said, "Policy: ") {
+					t.Errorf("%q: %s", said, body)
+				}
+				if before == "" && understood(d.wire, body) == nil {
+					t.Errorf("a denial of which nothing went out before is no whole answer: %s", body)
+				}
+				outputs := 0
+				for _, r := range door.records(session) {
+					if r.Event.Point == proviso.Output {
+						outputs++
+						if m := r.Event.Body.(*proviso.Message); r.Decision.Outcome != proviso.Deny || m.Text != before+"plutonium and" {
+							t.Errorf("recorded: %s of %q", r.Decision.Outcome, m.Text)
+						}
+					}
+				}
+				if outputs != 1 {
+					t.Errorf("%d decisions about the text are on record", outputs)
+				}
+			})
+		}
+	}
+}
+
+// Where a second choice is asked for, the denial of one waits, so that the other is not cut off.
+func TestDenialWaitsForOtherChoices(t *testing.T) {
+	door := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium')"}`+"\n")
+	d := dialects[0]
+	door.up.say("", spoken(d, [][]string{{"plutonium", " and more"}, {"all", " is well"}}))
+	_, _, body := door.post(d.wire.Path(), strings.Replace(d.request("m", hello, nil, true), `"stream":true`, `"stream":true,"n":2`, 1), HeaderSession, "two")
+	if got := heard(body); got[1] != "all is well" || !strings.Contains(body, "Policy: ") {
+		t.Errorf("%v: %s", got, body)
+	}
+}
+
+// Text under rules about personal data flows until there may be some, which then is withheld as in the whole text.
+func TestPersonalDataInStreams(t *testing.T) {
+	redact := textDoor(t, `  - {id: mails, on: output, else: {redact: {pii: [email, phone]}}}`+"\n")
+	deny := textDoor(t, `  - {id: mails, on: output, require: "!pii.has(text)"}`+"\n")
+	before, after := strings.Repeat("harmless words and nothing else ", 20), " and so it goes on"
+	for _, d := range dialects {
+		for n, c := range []struct {
+			door        *door
+			value, want string
+		}{{redact, "ann@example.org", "[email]"}, {redact, "+1 415 555 0132", "[phone]"}, {redact, "nobody", "nobody"}, {deny, "ann@example.org", ""}} {
+			c.door.up.say("", spoken(d, [][]string{strings.SplitAfter(before+c.value+after, "")}))
+			_, _, body := c.door.post(d.wire.Path(), d.request("m", hello, nil, true), HeaderSession, fmt.Sprintf("p%s%d", d.wire.Name(), n))
+			said := heard(body)[0]
+			switch {
+			case c.want != "" && said != before+c.want+after:
+				t.Errorf("%s: %s: %q: %s", d.wire.Name(), c.value, said, body)
+			case c.want == "" && (!strings.Contains(body, "Policy: ") || !strings.HasPrefix(before, said) || len(said) < len(before)-300):
+				t.Errorf("%s: %s: %q: %s", d.wire.Name(), c.value, said, body)
+			}
+		}
+	}
 }
