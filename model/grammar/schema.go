@@ -233,6 +233,9 @@ func (c *schemas) reference(v any, at string) *expr {
 	return refTo(rule)
 }
 
+// pointerUnescape undoes how a key stands in a JSON pointer (RFC 6901).
+var pointerUnescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 // resolve follows a JSON pointer of the schema.
 func (c *schemas) resolve(ref string) (any, bool) {
 	path, ok := strings.CutPrefix(ref, "#")
@@ -244,7 +247,7 @@ func (c *schemas) resolve(ref string) (any, bool) {
 		return v, true
 	}
 	for _, part := range strings.Split(path, "/")[1:] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		part = pointerUnescape.Replace(part)
 		o, ok := v.(*object)
 		if !ok {
 			return nil, false

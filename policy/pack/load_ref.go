@@ -45,19 +45,25 @@ func (n *yamlNode) at(ptr string) *yamlNode {
 	return n
 }
 
+// How a key stands in a JSON pointer (RFC 6901).
+var (
+	pointerEscape   = strings.NewReplacer("~", "~0", "/", "~1")
+	pointerUnescape = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
 func splitPointer(ptr string) []string {
 	if ptr == "" || ptr == "/" {
 		return nil
 	}
 	parts := strings.Split(strings.TrimPrefix(ptr, "/"), "/")
 	for i, p := range parts {
-		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(p)
+		parts[i] = pointerUnescape.Replace(p)
 	}
 	return parts
 }
 
 func joinPointer(ptr, part string) string {
-	return ptr + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+	return ptr + "/" + pointerEscape.Replace(part)
 }
 
 // resolver writes the references of one schema out.

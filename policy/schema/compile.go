@@ -490,6 +490,9 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("schema %s: references outside the pack are not loaded", url)
 }
 
+// pointerUnescape undoes how a key stands in a JSON pointer (RFC 6901).
+var pointerUnescape = strings.NewReplacer("~1", "/", "~0", "~")
+
 func resolveRef(root map[string]any, ref string) (map[string]any, error) {
 	path, ok := strings.CutPrefix(ref, "#")
 	if !ok {
@@ -500,7 +503,7 @@ func resolveRef(root map[string]any, ref string) (map[string]any, error) {
 		if part == "" {
 			continue
 		}
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		part = pointerUnescape.Replace(part)
 		m, _ := at.(map[string]any)
 		if at, ok = m[part]; !ok {
 			return nil, fmt.Errorf("$ref %q points nowhere", ref)
