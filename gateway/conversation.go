@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"sync"
 
 	"github.com/proviso-dev/proviso"
@@ -25,8 +26,9 @@ type conversation struct {
 	at *bound
 	// changed tells what became of things that the client keeps and will send again as it knows them: the redactions, or what stands in place of what was withheld.
 	changed map[digest]change
-	read    bool            // changed and stopped hold what the journal knows
-	stopped *proviso.Record // the session's start where it was denied: nothing of such a session goes on
+	read    bool              // changed and stopped hold what the journal knows
+	stopped *proviso.Record   // the session's start where it was denied: nothing of such a session goes on
+	called  map[string]string // the tools of the calls that were let through, by the ids of the calls, for results that come without the call
 	// said maps texts that went out in place of others to what the session knows; empty where it knows nothing of it.
 	said map[digest]string
 	// denied counts identical denials.
@@ -79,6 +81,15 @@ func (c *conversation) remember(r *proviso.Record) {
 	if startDenied(r) {
 		c.stopped = r
 	}
+	if call, ok := released(r); ok {
+		if len(c.called) >= maxRemembered {
+			c.called, c.read = nil, false
+		}
+		if c.called == nil {
+			c.called = map[string]string{}
+		}
+		c.called[call.ID] = call.Tool
+	}
 	if !ok {
 		return
 	}
@@ -112,7 +123,7 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 	if read {
 		return nil
 	}
-	found := map[digest]change{}
+	found, called := map[digest]change{}, map[string]string{}
 	var stopped *proviso.Record
 	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
 		if err != nil {
@@ -120,6 +131,9 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		}
 		if startDenied(&r) {
 			stopped = &r
+		}
+		if call, ok := released(&r); ok {
+			called[call.ID] = call.Tool
 		}
 		if ch, ok := changeOf(&r); ok && !r.Redacted {
 			found[bodyDigest(r.Event.Body)] = ch
@@ -130,11 +144,28 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 	for k, v := range c.changed {
 		found[k] = v
 	}
-	c.changed, c.read = found, true
+	maps.Copy(called, c.called)
+	c.changed, c.called, c.read = found, called, true
 	if stopped != nil {
 		c.stopped = stopped
 	}
 	return nil
+}
+
+// released returns the call that a record is about, where it was let through.
+func released(r *proviso.Record) (*proviso.ToolCall, bool) {
+	call, ok := r.Event.Body.(*proviso.ToolCall)
+	return call, ok && r.Decision.Outcome == proviso.Allow && call.ID != ""
+}
+
+// toolOf is the tool of a call of the session that was let through; empty where there was none. The provider keeps the transcript of some sessions, so that a result comes without its call.
+func (c *conversation) toolOf(ctx context.Context, s *Server, id string) (string, error) {
+	if err := c.recall(ctx, s); err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.called[id], nil
 }
 
 func startDenied(r *proviso.Record) bool {

@@ -38,7 +38,7 @@ func (x *exchange) count() {
 	headers := forwardHeaders(x.r.Header, x.up, x.who.virtual)
 	headers.Set("Content-Type", "application/json")
 	began := time.Now()
-	resp, err := x.gen.terms.ask(x.r.Context(), x.up, countPath, headers, x.body)
+	resp, err := x.gen.terms.ask(x.r.Context(), x.up, countPath+query(x.r), headers, x.body)
 	x.upstream += time.Since(began)
 	if err != nil {
 		x.upstreamError(upstreamFailed(err))

@@ -309,6 +309,15 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 			at = proviso.ToolCallPoint
 		case *proviso.ToolResult:
 			at = proviso.ToolResultPoint
+			if b.Tool == "" {
+				tool, err := x.conv.toolOf(ctx, x.Server, b.CallID)
+				if err != nil {
+					d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "what was called earlier cannot be read: "+err.Error())
+					d.Code = "session_unavailable"
+					return &d
+				}
+				b.Tool = tool
+			}
 		}
 		events, turns = append(events, x.event(at, body)), append(turns, t)
 	}
@@ -533,7 +542,7 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 	headers.Set("Content-Type", "application/json")
 	x.span.Inject(headers)
 	began := time.Now()
-	resp, err := x.gen.terms.ask(ctx, x.up, x.wire.Path(), headers, x.body)
+	resp, err := x.gen.terms.ask(ctx, x.up, x.wire.Path()+query(x.r), headers, x.body)
 	x.upstream += time.Since(began)
 	return resp, err
 }

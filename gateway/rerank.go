@@ -146,7 +146,7 @@ func (x *exchange) fetch(ctx context.Context, body []byte) (c candidate) {
 	headers := forwardHeaders(x.r.Header, x.up, x.who.virtual)
 	headers.Set("Content-Type", "application/json")
 	x.span.Inject(headers)
-	if c.resp, c.err = x.gen.terms.ask(ctx, x.up, x.wire.Path(), headers, body); c.err != nil {
+	if c.resp, c.err = x.gen.terms.ask(ctx, x.up, x.wire.Path()+query(x.r), headers, body); c.err != nil {
 		return c
 	}
 	idle := time.AfterFunc(x.gen.terms.Limits.Idle, func() { c.resp.Body.Close() })

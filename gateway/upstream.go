@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -80,7 +81,9 @@ func modelOf(globs []string, model string) bool {
 // ownHeaders are not forwarded: hops, what the transport writes itself, and what is said to this server.
 var ownHeaders = map[string]bool{
 	"Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
-	"Host": true, "Content-Length": true, "Accept-Encoding": true, "Origin": true, "Referer": true, "Cookie": true,
+	"Host": true, "Content-Length": true, "Accept-Encoding": true, "Origin": true, "Referer": true, "Cookie": true, "Expect": true,
+	// Some servers take another method or path from these than that which was decided on.
+	"X-Http-Method": true, "X-Http-Method-Override": true, "X-Method-Override": true, "X-Original-Url": true, "X-Original-Uri": true, "X-Rewrite-Url": true, "X-Forwarded-Path": true, "X-Forwarded-Uri": true,
 }
 
 // forwardHeaders returns the headers of the request that goes out.
@@ -111,6 +114,23 @@ func forwardHeaders(in http.Header, u *Upstream, virtual bool) http.Header {
 		out.Set(k, v)
 	}
 	return out
+}
+
+// query is what of a request's query goes out: which version of its API a provider is to answer with. Everything else may be a key of ours, or change what was decided on, and is left out.
+func query(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	out := url.Values{}
+	for k, v := range r.URL.Query() {
+		if k == "beta" || k == "api-version" {
+			out[k] = v
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "?" + out.Encode()
 }
 
 // ask sends a request to an upstream. Nothing is tried again: a request for tokens is not idempotent, and callers have retries of their own.

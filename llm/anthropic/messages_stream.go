@@ -15,6 +15,7 @@ func (messagesWire) Stream() wire.Stream { return &messageStream{} }
 type messageStream struct {
 	message   map[string]any // of message_start
 	blocks    []*blockSeen
+	end       map[string]any // message_delta
 	delta     map[string]any // of message_delta: why the message ends
 	usage     map[string]any
 	calls     bool
@@ -91,6 +92,8 @@ var eventMembers = map[string]wire.Members{
 	"message_start": wire.NewMembers("message"), "content_block_start": wire.NewMembers("content_block"), "content_block_delta": wire.NewMembers("delta"), "message_delta": wire.NewMembers("delta"),
 }
 
+var messageEvent = eventMembers["message_delta"]
+
 // event takes an event of a kind.
 func (s *messageStream) event(kind string, doc map[string]any, ev wire.Event) (wire.Chunk, error) {
 	switch kind {
@@ -115,6 +118,7 @@ func (s *messageStream) event(kind string, doc map[string]any, ev wire.Event) (w
 		b.closed = true
 		return wire.Chunk{Kind: chunkOf(b.kind)}, nil
 	case "message_delta":
+		s.end = doc
 		s.delta, s.usage = llm.Object(doc["delta"]), llm.Object(doc["usage"])
 		s.irregular = s.irregular || endMembers.Stray(s.delta) != ""
 		if s.calls {
@@ -353,7 +357,14 @@ func (s *messageStream) Replay(r *wire.Response) ([]byte, error) {
 	if usage == nil {
 		usage = llm.Object(r.Doc["usage"])
 	}
-	more := map[string]any{"delta": end, "usage": usage}
+	more := map[string]any{}
+	for k, v := range s.end {
+		more[k] = v
+	}
+	if messageEvent.Stray(more) != "" {
+		more = map[string]any{}
+	}
+	more["delta"], more["usage"] = end, usage
 	if v := r.Doc["proviso"]; v != nil {
 		more["proviso"] = v
 	}
