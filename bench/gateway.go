@@ -63,9 +63,13 @@ func OpenDoors(dir string) (d *Doors, err error) {
 		switch {
 		case bytes.Contains(b, []byte(`"stream":true`)):
 			w.Header().Set("Content-Type", "text/event-stream")
+			paced := bytes.Contains(b, []byte(`"model":"paced"`))
 			for _, event := range strings.SplitAfter(stream, "\n\n") {
 				io.WriteString(w, strings.Replace(event, "call_ID", id, 1))
 				w.(http.Flusher).Flush()
+				if paced {
+					time.Sleep(pace)
+				}
 			}
 		case bytes.Contains(b, []byte(`"model":"mail"`)):
 			w.Header().Set("Content-Type", "application/json")
@@ -161,8 +165,12 @@ type gatewayLoad struct {
 	requests    int
 }
 
+// pace is how long the upstream of a paced stream waits between two chunks, which is still some ten times as fast as models speak. Without it all chunks are there at once: a proxy that only copies
+// has then no time of its own, as it works while the upstream still writes, and one that reads has all of its.
+const pace = 100 * time.Microsecond
+
 var gatewayLoads = []gatewayLoad{
-	{"1", 1, "m", false, 300}, {"32", 32, "m", false, 1600}, {"256", 256, "m", false, 2560}, {"stream_1", 1, "m", true, 150}, {"stream_32", 32, "m", true, 640}, {"effect_1", 1, "mail", false, 150},
+	{"1", 1, "m", false, 300}, {"32", 32, "m", false, 1600}, {"256", 256, "m", false, 2560}, {"stream_1", 1, "m", true, 150}, {"stream_32", 32, "m", true, 640}, {"stream_256", 256, "m", true, 1280}, {"stream_paced", 1, "paced", true, 80}, {"effect_1", 1, "mail", false, 150},
 }
 
 // run sends the requests of a load through a door and returns the time that one took on average, all connections together.
@@ -245,8 +253,12 @@ func gatewayFigures(context.Context) ([]figure, error) {
 			for k := range d.all {
 				to := d.all[(round+k)%len(d.all)]
 				took, err := d.run(to, l)
+				// The bare proxy breaks off a stream now and then under load ("read error during body copy"); what it is measured by is a round in which it did not.
+				for try := 1; err != nil && to.name == "reverseproxy" && try < 4; try++ {
+					took, err = d.run(to, l)
+				}
 				if err != nil {
-					return nil, err
+					return nil, fmt.Errorf("%s through %s: %w", l.name, to.name, err)
 				}
 				if round > 0 { // the first round warms up
 					times[to.name] = append(times[to.name], float64(took))
