@@ -233,10 +233,15 @@ func TestWindowsFindASplitMatch(t *testing.T) {
 
 // Text flows behind its window: the caller has what is safe while the upstream still speaks.
 func TestWindowsFlow(t *testing.T) {
-	door := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium')"}`+"\n")
-	for _, d := range dialects {
-		t.Run(d.wire.Name(), func(t *testing.T) {
-			first, second := strings.Repeat("harmless words ", 4), "to the end of it"
+	words := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium')"}`+"\n")
+	mails := textDoor(t, `  - {id: mails, on: output, else: {redact: {pii: [email]}}}`+"\n")
+	for i := range 2 * len(dialects) {
+		d, door, second := dialects[i/2], words, "to the end of it"
+		if i%2 == 1 {
+			door, second = mails, strings.Repeat("to the end of it ", 10)
+		}
+		t.Run(fmt.Sprintf("%s/%d", d.wire.Name(), i%2), func(t *testing.T) {
+			first := strings.Repeat("harmless words ", 4)
 			stream := spoken(d, [][]string{{first, second}})
 			at := strings.Index(stream, js(first)) + len(js(first))
 			at += strings.Index(stream[at:], "\n\n") + 2
