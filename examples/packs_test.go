@@ -23,8 +23,13 @@ type known struct {
 	findings        map[string][]string
 }
 
-// packs are the packs of this folder beside airline, which has a test of its own.
+// packs are the packs of this folder.
 var packs = map[string]known{
+	"airline": {files: 7, sessions: 9, findings: map[string][]string{
+		"refund-outside-window.openai.json":  {"violated cancel-refund"},
+		"refund-to-stranger.anthropic.json":  {"violated confirm", "violated refund-method"},
+		"voucher-after-delay.anthropic.json": {"unknown voucher-asked"},
+	}},
 	"retail": {files: 9, sessions: 11, findings: map[string][]string{
 		"a-card-too-generous.openai.json":      {"unknown goodwill-told", "violated goodwill"},
 		"kettle-under-warranty.openai.json.gz": {"unknown warranty-wear"},
@@ -63,7 +68,10 @@ func compile(t *testing.T, pk *pack.Pack) *policy.Policy {
 
 func each(t *testing.T, f func(t *testing.T, name string, pk *pack.Pack)) {
 	for name := range packs {
-		t.Run(name, func(t *testing.T) { f(t, name, load(t, name)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, name, load(t, name))
+		})
 	}
 }
 

@@ -1,11 +1,9 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -356,7 +354,7 @@ func differences(t reporter, a, b *world.Task) int {
 
 // Equal options give equal bytes, another seed others, and larger sets begin with smaller ones.
 func TestSeedDecidesEverything(t *testing.T) {
-	dump := func(seed uint64, n int) (string, []byte) {
+	read := world.TestGenerator(t, func(t testing.TB, seed uint64, n int) (map[string][]byte, []world.Task) {
 		k, _ := Level(3)
 		s, err := Generate(Options{Seed: seed, Knobs: k})
 		if err != nil {
@@ -370,33 +368,8 @@ func TestSeedDecidesEverything(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var b bytes.Buffer
-		if err := world.WriteTasks(&b, trains); err != nil {
-			t.Fatal(err)
-		}
-		var all strings.Builder
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			all.WriteString(name + "\n" + string(files[name]))
-		}
-		return all.String(), b.Bytes()
-	}
-	pack, tasks := dump(1, 40)
-	again, same := dump(1, 40)
-	_, more := dump(1, 60)
-	other, _ := dump(2, 40)
-	if pack != again || !bytes.Equal(tasks, same) {
-		t.Error("the same seed makes other bytes")
-	}
-	if pack == other {
-		t.Error("another seed makes the same pack")
-	}
-	if !bytes.HasPrefix(more, tasks) {
-		t.Error("60 tasks do not begin with the 40")
-	}
-	read, err := world.ReadTasks("train.jsonl", bytes.NewReader(tasks))
-	if err != nil || len(read) != 40 {
-		t.Fatalf("read %d tasks: %v", len(read), err)
-	}
+		return files, trains
+	})
 	pol, _ := compile(t, made(t, 1, 3))
 	for i := range read { // what was written and read plays as what was made
 		proper(t, pol, &read[i])

@@ -220,7 +220,7 @@ func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 // Equal options give equal bytes, another seed others; larger sets begin with smaller ones, and no task is in both.
 func TestSeedDecidesEverything(t *testing.T) {
-	dump := func(seed uint64, n int) (string, []byte) {
+	world.TestGenerator(t, func(t testing.TB, seed uint64, n int) (map[string][]byte, []world.Task) {
 		p, err := Generate(Options{Seed: seed, Tools: 4})
 		if err != nil {
 			t.Fatal(err)
@@ -243,29 +243,8 @@ func TestSeedDecidesEverything(t *testing.T) {
 			}
 			seen[key(&task)], seen[task.ID] = true, true
 		}
-		var b bytes.Buffer
-		if err := world.WriteTasks(&b, trains); err != nil {
-			t.Fatal(err)
-		}
-		return string(files["rules.yaml"]) + string(files["policy.md"]) + string(files["tests/versions.yaml"]), b.Bytes()
-	}
-	rules, tasks := dump(1, 40)
-	again, same := dump(1, 40)
-	_, more := dump(1, 60)
-	other, _ := dump(2, 40)
-	if rules != again || !bytes.Equal(tasks, same) {
-		t.Error("the same seed makes other bytes")
-	}
-	if rules == other {
-		t.Error("another seed makes the same policy")
-	}
-	if !bytes.HasPrefix(more, tasks) {
-		t.Error("60 tasks do not begin with the 40")
-	}
-	read, err := world.ReadTasks("train.jsonl", bytes.NewReader(tasks))
-	if err != nil || len(read) != 40 {
-		t.Fatalf("read %d tasks: %v", len(read), err)
-	}
+		return files, trains
+	})
 }
 
 // Every leaf is asked for equally often, and the prompt does not say which version is right.
