@@ -23,7 +23,7 @@ var (
 func TestPagesCiteWhatExists(t *testing.T) {
 	root := testkit.Root(t)
 	tests := testNames(t, root)
-	for _, page := range []string{"README.md", "docs/adding.md", "docs/gateway.md", "docs/limitations.md"} {
+	for _, page := range []string{"README.md", "docs/adding.md", "docs/gateway.md", "docs/faults.md", "docs/limitations.md"} {
 		b, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
