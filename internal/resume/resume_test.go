@@ -260,7 +260,7 @@ func (s *small) Sync() error { return s.err }
 // A disk that is full in the middle of a line ends the run; although there is room again for a later line, nothing is written behind the torn one, and the next run goes on.
 func TestFullDisk(t *testing.T) {
 	full := &os.PathError{Op: "write", Path: "x", Err: errors.New("no space left")}
-	for room := range 200 {
+	for room := 0; room < 200; room += 3 {
 		name := filepath.Join(t.TempDir(), "squares.jsonl")
 		disk := &small{room: room, err: full}
 		r := &table{items: 8, workers: 3, disk: func(l *Log) { disk.Appender, l.File = l.File, disk }}
