@@ -94,6 +94,9 @@ func FuzzDecodeOutline(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		whole, err := DecodeResultJSON(text)
+		if got := CheckResultJSON(text); !reflect.DeepEqual(got, err) {
+			t.Fatalf("%q: reading it: %v, checking it: %v", text, err, got)
+		}
 		outline, oerr := DecodeOutline(text, func(top, key string) bool { return top == "a" && key == "b" })
 		if !reflect.DeepEqual(err, oerr) {
 			t.Fatalf("%q: the whole: %v, the outline: %v", text, err, oerr)

@@ -12,6 +12,16 @@ func DecodeOutline(text string, leave func(top, key string) bool) (any, error) {
 	return d.whole()
 }
 
+// CheckResultJSON returns the error that DecodeResultJSON has for a text, and builds nothing.
+func CheckResultJSON[T ~string | ~[]byte](text T) error {
+	d := newDecoder(string(text), true)
+	defer d.release()
+	if !d.start() || !d.skim() || !d.finish() {
+		return d.err
+	}
+	return nil
+}
+
 // member reads the value of a key.
 func (d *decoder) member(key string) (any, bool) {
 	switch {

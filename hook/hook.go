@@ -133,7 +133,7 @@ func (f fields) result(answer any, failed bool) (*proviso.ToolResult, error) {
 	r := &proviso.ToolResult{CallID: c.ID, Tool: c.Tool, IsError: failed}
 	switch a := answer.(type) {
 	case string:
-		if _, err := proviso.DecodeResultJSON(a); err == nil {
+		if err := proviso.CheckResultJSON(a); err == nil {
 			r.Content = proviso.JSON(a)
 		} else {
 			r.Text = a

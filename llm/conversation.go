@@ -211,7 +211,7 @@ func (b *Builder) Conversation() *Conversation {
 // ResultOf returns a tool result whose answer is given as text, as the vendors' formats give it: JSON where the text is JSON, text otherwise.
 func ResultOf(callID, tool, text string, isError bool) *proviso.ToolResult {
 	r := &proviso.ToolResult{CallID: callID, Tool: tool, IsError: isError}
-	if _, err := proviso.DecodeResultJSON([]byte(text)); err == nil {
+	if proviso.CheckResultJSON(text) == nil {
 		r.Content = proviso.JSON(text)
 	} else {
 		r.Text = text

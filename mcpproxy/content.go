@@ -152,8 +152,7 @@ func isJSON(text string) bool {
 	if t == "" || t[0] != '{' && t[0] != '[' {
 		return false
 	}
-	_, err := proviso.DecodeResultJSON(text)
-	return err == nil
+	return proviso.CheckResultJSON(text) == nil
 }
 
 func sameJSON(a string, b proviso.JSON) bool {

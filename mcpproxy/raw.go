@@ -98,7 +98,7 @@ const stash = "proviso.dev/structured"
 
 // fromServer checks a message of a server as a whole with the strict decoder, and keeps the text of a structured result for the proxy.
 func fromServer(text []byte) ([]byte, error) {
-	if _, err := proviso.DecodeResultJSON(text); err != nil {
+	if err := proviso.CheckResultJSON(text); err != nil {
 		return nil, fmt.Errorf("not acceptable JSON: %w [%s]", err, CodeMessage)
 	}
 	msg, err := parseObject(text)
@@ -153,7 +153,7 @@ func (c checkedConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
 	if err != nil || !ok || len(r.Result) == 0 {
 		return m, err
 	}
-	if _, err := proviso.DecodeResultJSON(r.Result); err != nil {
+	if err := proviso.CheckResultJSON(r.Result); err != nil {
 		return nil, fmt.Errorf("not acceptable JSON: %w [%s]", err, CodeMessage)
 	}
 	if result := noted(r.Result); result != nil {

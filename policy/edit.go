@@ -134,7 +134,7 @@ func Apply(in *Input, edits []proviso.Edit) (proviso.Event, error) {
 		r := *b
 		r.Text, r.Content = proviso.RedactText(in.Text, edits), nil
 		if len(b.Content) > 0 {
-			if _, err := proviso.DecodeResultJSON(r.Text); err == nil {
+			if err := proviso.CheckResultJSON(r.Text); err == nil {
 				r.Content, r.Text = proviso.JSON(r.Text), ""
 			}
 		}

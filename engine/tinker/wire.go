@@ -284,7 +284,7 @@ func (f failure) err(verb string) error {
 
 // decode reads JSON that nobody has vouched for: strictly as text, with keys that the type does not have let pass.
 func decode(b []byte, v any) error {
-	if _, err := proviso.DecodeResultJSON(b); err != nil {
+	if err := proviso.CheckResultJSON(b); err != nil {
 		return err
 	}
 	return json.Unmarshal(b, v)

@@ -12,7 +12,7 @@ import (
 
 // pythonJSON writes a JSON value as Python's json.dumps(value, ensure_ascii=False, indent=…) does, which is what templates mean by tojson. Keys keep their order; indent 0 is one line.
 func pythonJSON(raw proviso.JSON, indent int) (string, error) {
-	if _, err := proviso.DecodeResultJSON(raw); err != nil {
+	if err := proviso.CheckResultJSON(raw); err != nil {
 		return "", err
 	}
 	w := pythonWriter{d: json.NewDecoder(bytes.NewReader(raw)), indent: indent}

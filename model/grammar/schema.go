@@ -28,7 +28,7 @@ func OneOf(list []Framed) (*Grammar, error) {
 	c := &schemas{defs: jsonRules()}
 	start := altOf()
 	for i, f := range list {
-		if _, err := proviso.DecodeResultJSON(f.Schema); err != nil {
+		if err := proviso.CheckResultJSON(f.Schema); err != nil {
 			return nil, err
 		}
 		d := json.NewDecoder(bytes.NewReader(f.Schema))

@@ -69,7 +69,7 @@ var notDone = map[string][]string{
 
 // parse reads a body.
 func parse(raw []byte) (*request, error) {
-	if _, err := proviso.DecodeResultJSON(raw); err != nil {
+	if err := proviso.CheckResultJSON(raw); err != nil {
 		return nil, proviso.Diagnostic{Code: model.CodeRequest, Msg: fmt.Sprintf("the body: %v", err), Hint: "send one JSON object"}
 	}
 	b := &body{}
