@@ -29,7 +29,7 @@ func appendAs(b []byte, f form, v reflect.Value) ([]byte, error) {
 	case asRaw:
 		return append(b, v.Bytes()...), nil
 	case asBody:
-		return appendBody(b, v.Elem())
+		return appendBody(b, v.Interface().(Body))
 	case asBytes:
 		b = append(b, '"')
 		return append(base64.StdEncoding.AppendEncode(b, v.Bytes()), '"'), nil
@@ -164,18 +164,10 @@ func appendRaw(b []byte, name string, raw []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(b, raw), '"')
 }
 
-func appendBody(b []byte, v reflect.Value) ([]byte, error) {
-	for _, k := range bodyKinds {
-		if v.Type() == reflect.PointerTo(k.typ) {
-			if v.IsNil() {
-				return append(b, "null"...), nil
-			}
-			b = append(appendText(append(b, '{'), k.name), ':')
-			b, err := appendStruct(b, v.Elem())
-			return append(b, '}'), err
-		}
-	}
-	return b, fmt.Errorf("encode JSON: no name for a body of type %s", v.Type())
+func appendBody(b []byte, body Body) ([]byte, error) {
+	o := object{b: b}
+	o.body(body)
+	return o.b, o.err
 }
 
 func appendList(b []byte, v reflect.Value) ([]byte, error) {

@@ -1,6 +1,7 @@
 package proviso
 
 import (
+	"fmt"
 	"reflect"
 	"strconv"
 	"time"
@@ -26,6 +27,12 @@ func byHand(t reflect.Type) func(b []byte, v reflect.Value) ([]byte, error) {
 		return members((*object).result)
 	case reflect.TypeFor[Lifecycle]():
 		return members((*object).lifecycle)
+	case reflect.TypeFor[ToolList]():
+		return members((*object).tools)
+	case reflect.TypeFor[ModelRequest]():
+		return members((*object).request)
+	case reflect.TypeFor[ModelResponse]():
+		return members((*object).response)
 	}
 	return nil
 }
@@ -142,9 +149,43 @@ func (o *object) event(e *Event) {
 	o.time(`,"time":`, e.Time)
 	o.text(`,"point":`, e.Point.String())
 	o.list(`,"agents":`, len(e.Agents), &e.Agents)
-	var err error
-	o.b, err = appendValue(append(o.b, `,"body":`...), reflect.ValueOf(&e.Body).Elem())
-	o.note(err)
+	o.b = append(o.b, `,"body":`...)
+	o.body(e.Body)
+}
+
+// body writes a body inside of an object that names its kind.
+func (o *object) body(body Body) {
+	begin := len(o.b)
+	switch x := body.(type) {
+	case *Message:
+		named(o, `{"message":`, x, (*object).message)
+	case *ToolCall:
+		named(o, `{"tool_call":`, x, (*object).call)
+	case *ToolResult:
+		named(o, `{"tool_result":`, x, (*object).result)
+	case *Lifecycle:
+		named(o, `{"lifecycle":`, x, (*object).lifecycle)
+	case *ToolList:
+		named(o, `{"tool_list":`, x, (*object).tools)
+	case *ModelRequest:
+		named(o, `{"model_request":`, x, (*object).request)
+	case *ModelResponse:
+		named(o, `{"model_response":`, x, (*object).response)
+	case nil:
+	default:
+		o.note(fmt.Errorf("encode JSON: no name for a body of type %T", body))
+	}
+	if len(o.b) == begin {
+		o.b = append(o.b, "null"...)
+	}
+}
+
+// named writes a body that is there behind the name of its kind.
+func named[T any](o *object, lead string, x *T, write func(*object, *T)) {
+	if x != nil {
+		inside(o, lead, x, write)
+		o.b = append(o.b, '}')
+	}
 }
 
 func (o *object) decision(d *Decision) {
@@ -203,4 +244,20 @@ func (o *object) lifecycle(l *Lifecycle) {
 	o.some(`,"user":`, l.User)
 	o.list(`,"attributes":`, len(l.Attributes), &l.Attributes)
 	o.list(`,"labels":`, len(l.Labels), &l.Labels)
+}
+
+func (o *object) tools(l *ToolList) {
+	o.list(`,"tools":`, 1, &l.Tools)
+}
+
+func (o *object) request(r *ModelRequest) {
+	o.some(`,"model":`, r.Model)
+	o.text(`,"text":`, r.Text)
+	o.list(`,"tools":`, len(r.Tools), &r.Tools)
+}
+
+func (o *object) response(r *ModelResponse) {
+	o.some(`,"id":`, r.ID)
+	o.text(`,"text":`, r.Text)
+	o.list(`,"calls":`, len(r.Calls), &r.Calls)
 }

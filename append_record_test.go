@@ -33,6 +33,29 @@ func TestByHandAsByTags(t *testing.T) {
 	})
 }
 
+// A body is written under the name of its kind; one that is not there is null, and one of no kind an error.
+func TestBodiesByKind(t *testing.T) {
+	for _, k := range bodyKinds {
+		at := reflect.New(k.typ)
+		want, err := appendFields([]byte(`{"`+k.name+`":`), planOf(k.typ), at.Elem())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := AppendJSON(nil, &Event{Body: at.Interface().(Body)})
+		if err != nil || !bytes.HasSuffix(got, append([]byte(`,"body":`), append(want, "}}"...)...)) {
+			t.Errorf("%s: %v in %s, want %s", k.name, err, got, want)
+		}
+		none := reflect.Zero(reflect.PointerTo(k.typ)).Interface().(Body)
+		if got, err = AppendJSON(nil, &none); err != nil || string(got) != "null" {
+			t.Errorf("no %s: %v, %s", k.name, err, got)
+		}
+	}
+	type other struct{ *Message }
+	if b, err := AppendJSON(nil, &Event{Body: other{}}); err == nil {
+		t.Errorf("a body of no kind: %s", b)
+	}
+}
+
 // An error inside of what is written by hand is told, wherever it stands.
 func TestByHandFails(t *testing.T) {
 	late := Event{}.Time.AddDate(12000, 0, 0)

@@ -32,6 +32,9 @@ func DecodeStrict[T ~string | ~[]byte](text T, v any) error {
 // A raw field of type JSON is written as it is. Where it is not JSON or spans lines it is written as text under its name with "_text" behind it, or "_base64" where it is not UTF-8 either, so that the very bytes come back.
 // It fails for NaN, infinities and types that have no JSON form.
 func AppendJSON(b []byte, v any) ([]byte, error) {
+	if r, ok := v.(*Record); ok && r != nil {
+		return appendObject(b, r, (*object).record)
+	}
 	rv := reflect.ValueOf(v)
 	if rv.Kind() == reflect.Pointer && !rv.IsNil() {
 		rv = rv.Elem()
