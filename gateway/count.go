@@ -75,6 +75,7 @@ func (x *exchange) peek(ctx context.Context) *wire.Denial {
 			return d
 		}
 	}
+	x.hide()
 	return nil
 }
 

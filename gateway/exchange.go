@@ -28,7 +28,8 @@ type exchange struct {
 	span Span
 
 	req  *wire.Request
-	body []byte // what is forwarded: the bytes that came, with the edits made
+	body []byte          // what is forwarded: the bytes that came, with the edits made
+	gone map[string]bool // entries of tools that are not forwarded, by their pointers
 
 	began    time.Time
 	upstream time.Duration // spent waiting for the upstream
@@ -269,7 +270,11 @@ func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	if d := x.tools(ctx); d != nil {
 		return d
 	}
-	return x.whole(ctx)
+	if d := x.whole(ctx); d != nil {
+		return d
+	}
+	x.hide()
+	return nil
 }
 
 // passes reports whether a part that no rule can see may pass: it is listed, or it is a picture, a sound or a file where no rule would look at it.
@@ -416,17 +421,16 @@ func (x *exchange) apply(t *wire.Turn, ch change) {
 	}
 }
 
-// tools hides what is never allowed from the model, refuses what the provider would run before anybody can decide, and decides the list that is left.
+// tools finds what is never allowed and what the provider would run before anybody can decide, and decides the list that is left.
 func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	var left []string
-	var hidden map[string]bool // most requests offer nothing that has to go
 	for _, t := range x.req.Tools {
 		st := x.at.traits.standing(t.Name, x.who.agents)
 		if st == never && !t.Several || t.Hosted && st != always {
-			if hidden == nil {
-				hidden = map[string]bool{}
+			if x.gone == nil {
+				x.gone = map[string]bool{}
 			}
-			hidden[t.At] = true
+			x.gone[t.At] = true
 			if t.Name == x.req.Forced {
 				d := refusalBy(http.StatusForbidden, CodeHosted, "the request wants the model to call "+t.Name+", which the policy never allows here")
 				return &d
@@ -436,17 +440,9 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 			}
 			continue
 		}
-		left = append(left, t.Name)
-	}
-	for i := len(x.req.Tools) - 1; i >= 0; i-- {
-		// One entry may stand for several tools of a server: it goes where one of them has to.
-		if at := x.req.Tools[i].At; hidden[at] && !deletedAlready(x.req.Tools[i+1:], at) {
-			x.body = wire.Delete(x.body, at)
-			x.counts.hidden.Add(1)
+		if !t.Named {
+			left = append(left, t.Name)
 		}
-	}
-	if len(hidden) > 0 {
-		x.body = withoutEmptyLists(x.body)
 	}
 	if len(x.req.Tools) == 0 {
 		return nil
@@ -467,10 +463,42 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	return nil
 }
 
+// hide takes the tools out that tools has found. It comes last, because it moves what stands behind them.
+func (x *exchange) hide() {
+	for i := len(x.req.Tools) - 1; i >= 0; i-- {
+		// One entry may stand for several tools of a server: it goes where one of them has to.
+		at := x.req.Tools[i].At
+		if !x.gone[at] || deletedAlready(x.req.Tools[i+1:], at) {
+			continue
+		}
+		x.body = wire.Delete(x.body, at)
+		if !x.req.Tools[i].Named {
+			x.counts.hidden.Add(1)
+		}
+		// A namespace in which nothing is left, such as /tools/3 of /tools/3/tools/0, goes as well.
+		if space, _, ok := strings.Cut(at[1:], "/tools/"); ok && strings.HasPrefix(at, "/tools/") && emptyList(x.body, "/"+space+"/tools") {
+			x.body = wire.Delete(x.body, "/"+space)
+		}
+	}
+	if len(x.gone) > 0 {
+		x.body = withoutEmptyLists(x.body)
+	}
+}
+
+func emptyList(body []byte, at string) bool {
+	v, ok := wire.Get(body, at)
+	return ok && strings.Trim(string(v), "[] \n\t\r") == ""
+}
+
 // withoutEmptyLists leaves out lists of tools in which nothing is left, and the choice among them: providers refuse both.
 func withoutEmptyLists(body []byte) []byte {
+	for _, at := range []string{"/tool_choice/tools", "/tool_choice/allowed_tools/tools"} {
+		if emptyList(body, at) {
+			body = wire.Delete(body, "/tool_choice")
+		}
+	}
 	for _, lists := range []struct{ list, choice string }{{"/tools", "/tool_choice"}, {"/functions", "/function_call"}} {
-		if v, ok := wire.Get(body, lists.list); ok && strings.Trim(string(v), "[] \n\t\r") == "" {
+		if emptyList(body, lists.list) {
 			body = wire.Delete(wire.Delete(body, lists.list), lists.choice)
 		}
 	}

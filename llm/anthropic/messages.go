@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -214,8 +215,10 @@ func (t *transcript) content(at string, role proviso.Role, v any) error {
 // added reads a tool that is offered in the middle of a transcript: one that the request describes elsewhere, or a new one.
 func (t *transcript) added(at string, tool map[string]any) error {
 	switch kind := llm.Text(tool["type"]); kind {
-	case "tool_reference", "mcp_tool_reference", "mcp_toolset_reference":
-		// The request offers it, and it is looked at there.
+	case "tool_reference":
+		t.q.Tools = append(t.q.Tools, wire.Tool{Name: llm.Text(tool["name"]), Kind: kind, At: at, Named: true})
+	case "mcp_tool_reference", "mcp_toolset_reference":
+		t.q.Tools = append(t.q.Tools, wire.Tool{Name: llm.Text(tool["server_name"]) + "." + cmp.Or(llm.Text(tool["name"]), "*"), Kind: kind, At: at, Hosted: true, Named: true})
 	case "tool_definition":
 		one, err := entry(at, llm.Object(tool["definition"]))
 		t.q.Tools = append(t.q.Tools, one)

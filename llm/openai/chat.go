@@ -49,7 +49,11 @@ func (chat) Request(raw []byte) (*wire.Request, error) {
 		}
 	}
 	t.stray(requestMembers, "", doc)
-	q.Tools, err = chatTools(doc)
+	if q.Tools, err = chatTools(doc); err != nil {
+		return nil, err
+	}
+	among, err := functionTools("/tool_choice/allowed_tools/tools", llm.List(llm.Object(llm.Object(doc["tool_choice"])["allowed_tools"])["tools"]))
+	q.Tools = append(q.Tools, justNamed(among)...)
 	q.Forced = forced(doc["tool_choice"], doc["function_call"])
 	return q, err
 }
@@ -201,22 +205,8 @@ func chatTools(doc map[string]any) (out []wire.Tool, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, v := range tools {
-		m, at := llm.Object(v), wire.At("/tools", i)
-		kind := llm.Text(m["type"])
-		if kind == "" && m["function"] != nil {
-			kind = "function"
-		}
-		switch kind {
-		case "function", "custom":
-			name := llm.Text(llm.Object(m[kind])["name"])
-			if name == "" {
-				return nil, wire.Malformed(at, "a tool with a name")
-			}
-			out = append(out, wire.Tool{Name: name, Kind: kind, At: at})
-		default:
-			out = append(out, wire.Tool{Name: kind, Kind: kind, At: at, Hosted: true})
-		}
+	if out, err = functionTools("/tools", tools); err != nil {
+		return nil, err
 	}
 	functions, err := listOf(doc, "functions")
 	if err != nil {
@@ -236,6 +226,36 @@ func chatTools(doc map[string]any) (out []wire.Tool, err error) {
 		}
 	}
 	return out, nil
+}
+
+// functionTools are the tools of a list.
+func functionTools(list string, tools []any) (out []wire.Tool, err error) {
+	for i, v := range tools {
+		m, at := llm.Object(v), wire.At(list, i)
+		kind := llm.Text(m["type"])
+		if kind == "" && m["function"] != nil {
+			kind = "function"
+		}
+		switch kind {
+		case "function", "custom":
+			name := llm.Text(llm.Object(m[kind])["name"])
+			if name == "" {
+				return nil, wire.Malformed(at, "a tool with a name")
+			}
+			out = append(out, wire.Tool{Name: name, Kind: kind, At: at})
+		default:
+			out = append(out, wire.Tool{Name: kind, Kind: kind, At: at, Hosted: true})
+		}
+	}
+	return out, nil
+}
+
+// justNamed says of tools that they are offered at another place.
+func justNamed(tools []wire.Tool) []wire.Tool {
+	for i := range tools {
+		tools[i].Named = true
+	}
+	return tools
 }
 
 // hostedMembers are the members of a request by which providers search or compute for the model without a tool in the list: OpenAI's, and those of OpenRouter, xAI and Groq.

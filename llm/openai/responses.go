@@ -112,7 +112,11 @@ func (responses) Request(raw []byte) (*wire.Request, error) {
 		return nil, err
 	}
 	offered, err := responseTools("/tools", "", tools)
-	q.Tools = append(offered, q.Tools...)
+	if err != nil {
+		return nil, err
+	}
+	among, err := responseTools("/tool_choice/tools", "", llm.List(llm.Object(doc["tool_choice"])["tools"]))
+	q.Tools = append(append(offered, q.Tools...), justNamed(among)...)
 	q.Forced = forced(doc["tool_choice"])
 	return q, err
 }

@@ -62,10 +62,11 @@ type Turn struct {
 // Segment is a text and where its JSON string stands.
 type Segment struct{ At, Text string }
 
-// Tool is a tool offered in a request. Hosted tools are run by the provider before anybody can decide on their calls. Several stands for tools that are named only in their calls.
+// Tool is a tool offered in a request. Hosted tools are run by the provider before anybody can decide on their calls. Several stands for tools that are named only in their calls;
+// Named names one that is offered at another place, such as in a choice among tools.
 type Tool struct {
-	Name, Kind, At  string
-	Hosted, Several bool
+	Name, Kind, At         string
+	Hosted, Several, Named bool
 }
 
 // Part is something that no rule can see, by what the wire calls it. Of pictures, sounds and files Point tells at which point a rule would want to look at them; it is none for
