@@ -130,15 +130,11 @@ func (s *Store) redactBeside(ctx context.Context, session string, from, to uint6
 	if s.closed() {
 		return 0, journal.ErrClosed
 	}
-	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
+	db, tx, err := s.beside(ctx)
 	if err != nil {
 		return 0, failure("redact", err)
 	}
 	defer db.Close()
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, failure("redact", err)
-	}
 	defer tx.Rollback()
 	n, err := s.redact(ctx, tx, session, from, to, reason)
 	if err == nil {
@@ -146,6 +142,9 @@ func (s *Store) redactBeside(ctx context.Context, session string, from, to uint6
 	}
 	if err != nil {
 		return 0, failure("redact", err)
+	}
+	if _, err := db.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
+		return n, failure("redact", err)
 	}
 	// Also where nothing was left to take out: the last time somebody may have been reading.
 	var waits, a, b int
@@ -156,6 +155,26 @@ func (s *Store) redactBeside(ctx context.Context, session string, from, to uint6
 		return n, &Error{Code: CodeBusy, Op: "redact", Msg: "the words are out of the file, but its write-ahead log may still hold them", Hint: "say it again when fewer programs use the journal"}
 	}
 	return n, nil
+}
+
+// beside opens a connection with a transaction that writes beside whoever writes the store.
+// It asks for the file every millisecond: SQLite's own waiting pauses for up to a tenth of a second, and a writer that is never idle leaves only moments in between.
+func (s *Store) beside(ctx context.Context) (*sql.DB, *sql.Tx, error) {
+	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(1)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_pragma=trusted_schema(0)"))
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1)
+	for end := time.Now().Add(5 * time.Second); ; {
+		tx, err := db.BeginTx(ctx, nil)
+		if err == nil {
+			return db, tx, nil
+		}
+		if code(err) != busy || time.Now().After(end) {
+			db.Close()
+			return nil, nil, err
+		}
+	}
 }
 
 // tidy moves the write-ahead log into the file and empties it, so that nothing deleted is left there.
@@ -338,12 +357,13 @@ func (s *Store) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (*journa
 	if err := s.settled(ctx, ""); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", source(s.path, "mode=rw&_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=synchronous(FULL)&_pragma=trusted_schema(0)"))
+	db, tx, err := s.beside(ctx)
 	if err != nil {
 		return nil, failure("checkpoint", err)
 	}
 	defer db.Close()
-	c, err := s.checkpoint(ctx, db, key)
+	defer tx.Rollback()
+	c, err := s.checkpoint(ctx, tx, key)
 	if err != nil {
 		return nil, failure("checkpoint", err)
 	}
@@ -354,16 +374,11 @@ func (s *Store) Checkpoint(ctx context.Context, key ed25519.PrivateKey) (*journa
 	return c, nil
 }
 
-func (s *Store) checkpoint(ctx context.Context, db *sql.DB, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback()
+func (s *Store) checkpoint(ctx context.Context, tx *sql.Tx, key ed25519.PrivateKey) (*journal.Checkpoint, error) {
 	c := &journal.Checkpoint{Store: s.id, At: s.opt.Clock(), Number: 1}
 	var at int64
 	var before []byte
-	err = tx.QueryRowContext(ctx, "SELECT n, text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&at, &before)
+	err := tx.QueryRowContext(ctx, "SELECT n, text FROM checkpoints ORDER BY n DESC LIMIT 1").Scan(&at, &before)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}
