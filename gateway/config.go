@@ -115,7 +115,9 @@ type Limits struct {
 	Idle       time.Duration // between two reads of a stream: 5 minutes
 	WriteStall time.Duration // for one write to a caller that does not read: 1 minute
 	Sessions   int           // that are remembered at a time: 10,000
-	Hosts      []string      // names that this server is reached by, beside localhost and addresses
+	// SessionIdle is how long a session is remembered after it was used last: 15 minutes. One that goes on later is folded from the journal.
+	SessionIdle time.Duration
+	Hosts       []string // names that this server is reached by, beside localhost and addresses
 }
 
 func (l Limits) withDefaults() Limits {
@@ -137,7 +139,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&l.ReadBody, time.Minute}, {&l.Connect, 10 * time.Second}, {&l.FirstByte, 10 * time.Minute}, {&l.Idle, 5 * time.Minute}, {&l.WriteStall, time.Minute}} {
+	}{{&l.ReadBody, time.Minute}, {&l.Connect, 10 * time.Second}, {&l.FirstByte, 10 * time.Minute}, {&l.Idle, 5 * time.Minute}, {&l.WriteStall, time.Minute}, {&l.SessionIdle, 15 * time.Minute}} {
 		if *d.v == 0 {
 			*d.v = d.d
 		}

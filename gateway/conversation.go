@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/llm"
@@ -18,7 +19,8 @@ type conversation struct {
 	id string
 	// turn is held while a request brings what is new of its transcript, and while an answer is decided. It guards gone and ready.
 	turn  chan struct{}
-	gone  bool // it was forgotten while somebody waited
+	gone  bool      // it was forgotten while somebody waited
+	used  time.Time // last; belongs to the conversations
 	ready bool
 
 	mu sync.Mutex
@@ -233,12 +235,18 @@ func (c *conversation) repeated(d digest) int {
 
 func (c *conversation) leave() { <-c.turn }
 
-// conversations keeps the newest conversations at hand.
+// conversations keeps the newest conversations at hand: a number of them, and those that were used not long ago.
 type conversations struct {
-	mu    sync.Mutex
-	limit int
-	byID  map[string]*list.Element
-	order list.List // of *conversation, the newest first
+	// away is told of each session that goes, and the policy that it was decided with; nil where it was never decided.
+	away func(session string, at *bound)
+
+	mu     sync.Mutex
+	limit  int
+	idle   time.Duration
+	byID   map[string]*list.Element
+	order  list.List   // of *conversation, the newest first
+	timer  *time.Timer // looks for those that nobody uses; nil where there are none
+	closed bool
 }
 
 // enter waits for the turn of a session; leave ends it. fresh is called for one that was not at hand.
@@ -265,38 +273,84 @@ func (cs *conversations) enter(ctx context.Context, id string, fresh func(*conve
 	}
 }
 
-// bound says how many conversations are kept from now on.
-func (cs *conversations) bound(limit int) {
+// bound says how many conversations are kept from now on, and for how long after their last use.
+func (cs *conversations) bound(limit int, idle time.Duration) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.limit = limit
+	cs.limit, cs.idle = limit, idle
 }
 
 func (cs *conversations) at(id string) *conversation {
+	now := time.Now()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if e := cs.byID[id]; e != nil {
 		cs.order.MoveToFront(e)
-		return e.Value.(*conversation)
+		c := e.Value.(*conversation)
+		c.used = now
+		return c
 	}
-	c := &conversation{id: id, turn: make(chan struct{}, 1)}
+	c := &conversation{id: id, turn: make(chan struct{}, 1), used: now}
 	if cs.byID == nil {
 		cs.byID = map[string]*list.Element{}
 	}
 	cs.byID[id] = cs.order.PushFront(c)
-	for e := cs.order.Back(); e != nil && cs.order.Len() > cs.limit; {
-		last, before := e.Value.(*conversation), e.Prev()
+	if cs.timer == nil && !cs.closed {
+		cs.timer = time.AfterFunc(cs.idle, cs.sweep)
+	}
+	if cs.order.Len() > cs.limit {
+		go cs.sweep()
+	}
+	return c
+}
+
+// sweep lets go of conversations that are too many or were not used for too long, the oldest first. Those that somebody holds stay.
+func (cs *conversations) sweep() {
+	for _, c := range cs.old() {
+		cs.away(c.id, c.at)
+		c.leave()
+	}
+}
+
+// old takes out what sweep lets go of. The caller has the turn of each.
+func (cs *conversations) old() (out []*conversation) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	now := time.Now()
+	for e := cs.order.Back(); e != nil; {
+		c, before := e.Value.(*conversation), e.Prev()
+		if cs.order.Len() <= cs.limit && now.Sub(c.used) < cs.idle {
+			break
+		}
 		select {
-		case last.turn <- struct{}{}:
-			last.gone = true
-			delete(cs.byID, last.id)
+		case c.turn <- struct{}{}:
+			c.gone = true
+			delete(cs.byID, c.id)
 			cs.order.Remove(e)
-			last.leave()
+			out = append(out, c)
 		default: // somebody holds it
 		}
 		e = before
 	}
-	return c
+	switch {
+	case cs.timer == nil:
+	case cs.order.Len() == 0 || cs.closed:
+		cs.timer.Stop()
+		cs.timer = nil
+	default:
+		cs.timer.Reset(cs.idle)
+	}
+	return out
+}
+
+// close stops looking for conversations that nobody uses.
+func (cs *conversations) close() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.closed = true
+	if cs.timer != nil {
+		cs.timer.Stop()
+	}
 }
 
 // bind makes the conversation go on with a policy; where that is another one than before, the guard of the old one forgets the session first.

@@ -60,7 +60,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		rand.Read(b[:])
 		s.secret = hex.EncodeToString(b[:])
 	}
-	s.overlays = overlayStore{cfg.OverlayDir, s}
+	s.overlays.dir, s.overlays.s = cfg.OverlayDir, s
+	s.convs.away = s.putAway
 	s.told.init(s)
 	if err := s.Reload(ctx); err != nil {
 		return nil, err
@@ -72,7 +73,15 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 // Close lets go of connections that are kept open. The journal and the approvals are the caller's to close.
 func (s *Server) Close() {
 	s.told.close()
+	s.convs.close()
 	s.gen.Load().terms.letGo()
+}
+
+// putAway lets the guard forget a session that nobody has used for a while; its next event folds it from the journal. What the journal does not have yet stays.
+func (s *Server) putAway(session string, at *bound) {
+	if at != nil {
+		at.guard.PutAway(context.Background(), session)
+	}
 }
 
 // Drain makes the server say that it is not ready, so that nobody sends new requests while those that are on their way end.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"slices"
 	"testing/fstest"
 
@@ -87,11 +88,18 @@ func widens(p *pack.Pack, base []*pack.Pack) string {
 	return ""
 }
 
-// overlayStore keeps which overlays are attached to which session, in one file for each session, or in memory only where it has no folder.
+// overlayStore keeps which overlays are attached to which session, in one file for each session, or in memory only where it has no folder. There it keeps them for as long as the process lives:
+// a session that lost one would be wider.
 type overlayStore struct {
 	dir string
 	s   *Server
+
+	mu     sync.Mutex
+	memory map[string][]overlay
 }
+
+// maxInMemory bounds the sessions that have overlays where these are kept in memory only.
+const maxInMemory = 1 << 16
 
 // kept is the file of a session.
 type kept struct {
@@ -106,40 +114,46 @@ func (o *overlayStore) file(session string) string {
 
 // restore gives a conversation the overlays that were attached to its session. Where they cannot be read the session does not go on: without them it would be wider.
 func (o *overlayStore) restore(c *conversation) error {
-	if o.dir == "" {
-		return nil
-	}
-	b, err := os.ReadFile(o.file(c.id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var k kept
-	if err == nil {
-		err = proviso.DecodeStrict(b, &k)
-	}
-	if err == nil && k.Session != c.id {
-		err = errors.New("the file is another session's")
-	}
+	sources, err := o.read(c.id)
 	rules := o.s.gen.Load().rules
-	for i := range k.Overlays {
-		if err != nil {
-			break
-		}
-		var p *pack.Pack
-		if p, err = k.Overlays[i].load(rules.Overlays, rules.Base); err == nil {
-			c.overlays, c.sources = append(c.overlays, p), append(c.sources, k.Overlays[i])
+	packs := make([]*pack.Pack, len(sources))
+	for i := range sources {
+		if err == nil {
+			packs[i], err = sources[i].load(rules.Overlays, rules.Base)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("the overlays of the session cannot be restored: %w", err)
 	}
+	c.overlays, c.sources = packs, sources
 	return nil
 }
 
-// keep writes the overlays of a session down, durably, before they count.
+// read returns what keep was given last for a session.
+func (o *overlayStore) read(session string) ([]overlay, error) {
+	if o.dir == "" {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.memory[session], nil
+	}
+	b, err := os.ReadFile(o.file(session))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var k kept
+	if err == nil {
+		err = proviso.DecodeStrict(b, &k)
+	}
+	if err == nil && k.Session != session {
+		err = errors.New("the file is another session's")
+	}
+	return k.Overlays, err
+}
+
+// keep writes the overlays of a session down, durably where there is a folder, before they count.
 func (o *overlayStore) keep(session string, list []overlay) error {
 	if o.dir == "" {
-		return nil
+		return o.remember(session, list)
 	}
 	b, err := proviso.AppendJSON(nil, kept{session, list})
 	if err != nil {
@@ -149,6 +163,19 @@ func (o *overlayStore) keep(session string, list []overlay) error {
 		return err
 	}
 	return durable.Replace(o.file(session), b, 0o600)
+}
+
+func (o *overlayStore) remember(session string, list []overlay) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, ok := o.memory[session]; !ok && len(o.memory) >= maxInMemory {
+		return fmt.Errorf("%d sessions have overlays in memory already; give the server a folder for them", maxInMemory)
+	}
+	if o.memory == nil {
+		o.memory = map[string][]overlay{}
+	}
+	o.memory[session] = list
+	return nil
 }
 
 // attach gives a session that somebody holds one more overlay; one that it has already changes nothing. It counts from the next decision on.

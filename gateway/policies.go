@@ -173,7 +173,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		s.reloadError.Store(&reloadFailure{s.now(), err.Error()})
 		return err
 	}
-	s.convs.bound(by.Limits.Sessions)
+	s.convs.bound(by.Limits.Sessions, by.Limits.SessionIdle)
 	if old := s.gen.Load(); old != nil {
 		if next.back = wentBack(old.rules, rules); next.back != "" {
 			s.counts.wentBack.Add(1)
