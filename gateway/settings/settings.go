@@ -124,17 +124,18 @@ type denialSetting struct {
 }
 
 type limitSetting struct {
-	Body       int64         `yaml:"body"`
-	Answer     int64         `yaml:"answer"`
-	InFlight   int           `yaml:"in_flight"`
-	Memory     int64         `yaml:"memory"`
-	ReadBody   time.Duration `yaml:"read_body"`
-	Connect    time.Duration `yaml:"connect"`
-	FirstByte  time.Duration `yaml:"first_byte"`
-	Idle       time.Duration `yaml:"idle"`
-	WriteStall time.Duration `yaml:"write_stall"`
-	Sessions   int           `yaml:"sessions"`
-	Hosts      []string      `yaml:"hosts"`
+	Body        int64         `yaml:"body"`
+	Answer      int64         `yaml:"answer"`
+	InFlight    int           `yaml:"in_flight"`
+	Memory      int64         `yaml:"memory"`
+	ReadBody    time.Duration `yaml:"read_body"`
+	Connect     time.Duration `yaml:"connect"`
+	FirstByte   time.Duration `yaml:"first_byte"`
+	Idle        time.Duration `yaml:"idle"`
+	WriteStall  time.Duration `yaml:"write_stall"`
+	Sessions    int           `yaml:"sessions"`
+	SessionIdle time.Duration `yaml:"session_idle"`
+	Hosts       []string      `yaml:"hosts"`
 }
 
 type webhookSetting struct {
