@@ -32,6 +32,20 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// The figures of the binary alone, without a minute of others: go test -run BinaryFigures -v.
+func TestBinaryFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: builds the binary and takes ten seconds; run without -short")
+	}
+	figures, err := binaryFigures(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range figures {
+		fmt.Printf("figure: %s = %.1f (n=%d)\n", f.name, f.value, f.n)
+	}
+}
+
 func BenchmarkDecide(b *testing.B) {
 	ctx := context.Background()
 	e, err := Open(ctx)

@@ -41,19 +41,18 @@ type door struct {
 
 // Doors are the ways that are compared: straight, through a bare reverse proxy, and through the gateway with either kind of audit. Close ends them.
 type Doors struct {
-	all   []*door
-	up    *httptest.Server
-	ends  []func()
-	http  *http.Client
-	store string
+	all  []*door
+	up   *httptest.Server
+	ends []func()
+	http *http.Client
 }
 
 // gatewayTurns is how many user turns a conversation of the workload has before another begins; each request sends the whole again, as clients do.
 const gatewayTurns = 10
 
-// OpenDoors starts an upstream that answers at once, and everything in front of it.
-func OpenDoors(dir string) (d *Doors, err error) {
-	d = &Doors{store: dir, http: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}}}
+// OpenUpstream starts an upstream that answers at once, with nothing in front of it: the only way is the straight one.
+func OpenUpstream() *Doors {
+	d := &Doors{http: &http.Client{Transport: &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024}}}
 	plain, stream := gatewayAnswer("lookup", `{\"id\":\"A1\"}`)
 	mail, _ := gatewayAnswer("mail", `{\"to\":\"x@example.com\",\"body\":\"hello\"}`)
 	var ids atomic.Int64
@@ -80,40 +79,61 @@ func OpenDoors(dir string) (d *Doors, err error) {
 		}
 	}))
 	d.ends = append(d.ends, d.up.Close)
+	d.all = []*door{{name: "direct", url: d.up.URL}}
+	return d
+}
+
+// OpenDoors starts an upstream that answers at once, and everything in front of it, in this process. Records go to files in dir.
+func OpenDoors(dir string) (d *Doors, err error) {
+	d = OpenUpstream()
 	target, err := url.Parse(d.up.URL)
 	if err != nil {
 		return nil, err
 	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 512}
-	proxy.FlushInterval = -1
-	bare := httptest.NewServer(proxy)
-	d.ends = append(d.ends, bare.Close)
-	d.all = []*door{{name: "direct", url: d.up.URL}, {name: "reverseproxy", url: bare.URL}}
-	p, found := pack.Load(gatewayPack, ".")
-	if p == nil {
-		return nil, found
-	}
-	for _, a := range []struct {
-		name  string
-		audit guard.Audit
-	}{{"best_effort", guard.BestEffort}, {"required", guard.Required}} {
-		store, err := sqlite.Open(filepath.Join(dir, a.name+".db"), sqlite.Options{})
+	for _, name := range doorNames {
+		h, end, err := handler(name, target, dir)
 		if err != nil {
 			return nil, err
 		}
-		s, err := gateway.New(context.Background(), gateway.Config{
-			Load:    func(context.Context) (*gateway.Rules, error) { return &gateway.Rules{Base: []*pack.Pack{p}}, nil },
-			Journal: store, Audit: a.audit, Upstreams: []gateway.Upstream{{Name: "up", URL: d.up.URL, Private: true}},
-		})
-		if err != nil {
-			return nil, err
-		}
-		srv := httptest.NewServer(s.Handler())
-		d.ends = append(d.ends, func() { srv.Close(); s.Close(); store.Close() })
-		d.all = append(d.all, &door{name: a.name, url: srv.URL})
+		srv := httptest.NewServer(h)
+		d.ends = append(d.ends, func() { srv.Close(); end() })
+		d.all = append(d.all, &door{name: name, url: srv.URL})
 	}
 	return d, nil
+}
+
+// doorNames are the ways that are not straight.
+var doorNames = []string{"reverseproxy", "best_effort", "required"}
+
+// handler is what stands before the upstream in one of the ways. Records go to a file in dir; end closes it.
+func handler(name string, target *url.URL, dir string) (h http.Handler, end func(), err error) {
+	if name == "reverseproxy" {
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		proxy.Transport = &http.Transport{MaxIdleConns: 1024, MaxIdleConnsPerHost: 512}
+		proxy.FlushInterval = -1
+		return proxy, func() {}, nil
+	}
+	audit, ok := map[string]guard.Audit{"best_effort": guard.BestEffort, "required": guard.Required}[name]
+	if !ok {
+		return nil, nil, fmt.Errorf("bench: no way is called %q", name)
+	}
+	p, found := pack.Load(gatewayPack, ".")
+	if p == nil {
+		return nil, nil, found
+	}
+	store, err := sqlite.Open(filepath.Join(dir, name+".db"), sqlite.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := gateway.New(context.Background(), gateway.Config{
+		Load:    func(context.Context) (*gateway.Rules, error) { return &gateway.Rules{Base: []*pack.Pack{p}}, nil },
+		Journal: store, Audit: audit, Upstreams: []gateway.Upstream{{Name: "up", URL: target.String(), Private: true}},
+	})
+	if err != nil {
+		store.Close()
+		return nil, nil, err
+	}
+	return s.Handler(), func() { s.Close(); store.Close() }, nil
 }
 
 // Close ends everything.

@@ -13,16 +13,17 @@ const rateSlots = 500
 // latencies are how long requests took, sorted, and how many did not end as wanted.
 type latencies struct {
 	took   []time.Duration
+	late   []time.Duration // how long after they were due the requests were sent, sorted: what the measure itself adds
 	failed int
 	why    error // of one of those
 }
 
-// quantile is the latency that a share of the requests did not exceed.
-func (l *latencies) quantile(share float64) time.Duration {
-	if len(l.took) == 0 {
+// quantile is what a share of the durations did not exceed. They are sorted.
+func quantile(all []time.Duration, share float64) time.Duration {
+	if len(all) == 0 {
 		return 0
 	}
-	return l.took[min(int(share*float64(len(l.took))), len(l.took)-1)]
+	return all[min(int(share*float64(len(all))), len(all)-1)]
 }
 
 // rate sends requests through a door at a fixed rate, whatever becomes of those before: a request counts from the moment at which it was due, so that a door that stalls is not spared the requests that it would have held up.
@@ -34,13 +35,14 @@ func (d *Doors) rate(to *door, perSecond int, last time.Duration) *latencies {
 		bodies[i] = gatewayRequest("m", i+1, false)
 	}
 	run := to.calls.Add(1)
-	out := &latencies{took: make([]time.Duration, 0, n)}
+	out := &latencies{took: make([]time.Duration, 0, n), late: make([]time.Duration, 0, n)}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	begin := time.Now().Add(10 * time.Millisecond)
 	for i := range n {
 		due := begin.Add(time.Duration(i) * interval)
 		time.Sleep(time.Until(due))
+		out.late = append(out.late, time.Since(due))
 		slot, turn := i%rateSlots, i/rateSlots
 		all.Go(func() {
 			err := d.one(to.url, bodies[turn%gatewayTurns], fmt.Sprintf("rate-%d-%d-%d", run, slot, turn/gatewayTurns), false)
@@ -56,5 +58,6 @@ func (d *Doors) rate(to *door, perSecond int, last time.Duration) *latencies {
 	}
 	all.Wait()
 	slices.Sort(out.took)
+	slices.Sort(out.late)
 	return out
 }

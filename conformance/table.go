@@ -148,8 +148,10 @@ var Sections = []eval.Section{
 		{Name: "decide.proviso_ns", Want: eval.AtMost(2000), Rare: true, Speed: true, Meaning: "nanoseconds for a decision, its view included"},
 		{Name: "session.cost_10000_over_10", Want: eval.AtMost(1.3), Rare: true, Meaning: "a decision in a session of 10,000 events over one of 10"},
 		{Name: "audit.events_per_second", Want: eval.AtLeast(50_000), Rare: true, Speed: true, Meaning: "events audited a second on one core, from JSON lines"},
-		{Name: "binary.megabytes", Want: eval.AtMost(60), Rare: true, Meaning: "the program"},
+		{Name: "binary.mb", Want: eval.AtMost(60), Rare: true, Meaning: "the program"},
 		{Name: "version.start_ms", Want: eval.AtMost(30), Rare: true, Speed: true, Meaning: "milliseconds until `proviso version` ends"},
+		{Name: "serve.idle_resident_mb", Want: eval.AtMost(40), Rare: true, Meaning: "what a server over the airline pack keeps in memory while nobody asks it, pages of the program's file included"},
+		{Name: "serve.idle_private_mb", Rare: true, Meaning: "the part of it that is its own; the rest the machine can drop"},
 	}},
 	{Name: "engine", Title: "The engine", Doc: "Training and decoding on the CPU beside PyTorch and beside what the machine can do, in turns (`cd bench && go run ./torch`; docs/performance.md).", Figures: []eval.Wanted{
 		{Name: "engine.over_torch_1t", Want: eval.AtLeast(1.3), Rare: true, Speed: true, Meaning: "PyTorch's time for a training step over ours, 5.5 M parameters, one thread, CPU time, the same losses"},
