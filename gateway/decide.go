@@ -95,6 +95,8 @@ func (q *question) event() (at proviso.Point, body proviso.Body, msg string) {
 			return at, nil, "give an event with one body: message, tool_call, tool_result, tool_list, model_request, model_response or lifecycle"
 		}
 		return at, body, ""
+	case q.Tool != "" && len(q.Args) == 0:
+		return at, nil, `args is missing; write "args": {} for a call without arguments`
 	case q.Tool != "":
 		return proviso.ToolCallPoint, &proviso.ToolCall{ID: q.CallID, Tool: q.Tool, Args: q.Args}, ""
 	}

@@ -20,6 +20,7 @@ func (s *Server) routes() []route {
 		{"POST " + countPath, s.serveCount},
 		{"POST /v1/decide", s.serveDecide},
 		{"POST /v1/decide/batch", s.serveBatch},
+		{"POST /v1/data", s.serveData},
 		{"POST /v1/data/{path...}", s.serveData},
 		{"POST /v1/session/overlays", s.serveAttach},
 		{"GET /v1/approvals/{id}", s.serveApproval},

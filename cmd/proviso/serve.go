@@ -144,12 +144,14 @@ func (c *serveCmd) greet(a *app, d *doors.Door, agents, admin net.Listener) {
 		a.printJSON(map[string]any{"listening": "http://" + agents.Addr().String(), "admin": "http://" + admin.Addr().String(), "policy": st.Policy, "audit": st.Audit, "data": d.File().Data})
 		return
 	}
-	a.say("proviso serve: http://%s for agents, http://%s for people and machines", agents.Addr(), admin.Addr())
+	a.say("proviso serve: http://%s for agents", agents.Addr())
+	a.say("               http://%s for people and machines", admin.Addr())
 	a.say("policy %.12s, audit %s, records in %s", st.Policy, st.Audit, a.redact(d.File().JournalFile()))
 	for _, u := range d.Upstreams() {
 		a.say("  %v to %s", u.Wires, u.URL)
 	}
-	a.say("export OPENAI_BASE_URL=http://%s/v1 ANTHROPIC_BASE_URL=http://%s", agents.Addr(), agents.Addr())
+	a.say("export OPENAI_BASE_URL=http://%s/v1", agents.Addr())
+	a.say("export ANTHROPIC_BASE_URL=http://%s", agents.Addr())
 }
 
 func server(h http.Handler) *http.Server { return doors.HTTP(h) }

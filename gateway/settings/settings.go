@@ -43,6 +43,7 @@ type Flags struct {
 	Packs     []string // folders
 	File      string   // the settings file; empty: none
 	Data      string   // the folder of the journal, approvals, overlays and the secret
+	Journal   string   // the file of the journal; empty: journal.db in Data
 	OpenAI    string   // addresses of upstreams
 	Anthropic string
 	Audit     string // "required" or "best_effort"
@@ -72,8 +73,9 @@ type File struct {
 
 	Signatures signatureSetting `yaml:"signatures"`
 
-	Data string `yaml:"-"`
-	dir  string // of the file: relative names are looked up there
+	Data    string `yaml:"-"`
+	journal string
+	dir     string // of the file: relative names are looked up there
 }
 
 type attachSetting struct {
@@ -197,7 +199,12 @@ func (s *File) Locked() bool {
 }
 
 // JournalFile is the file of the journal.
-func (s *File) JournalFile() string { return filepath.Join(s.Data, "journal.db") }
+func (s *File) JournalFile() string {
+	if s.journal != "" {
+		return s.journal
+	}
+	return filepath.Join(s.Data, "journal.db")
+}
 
 // at is a name of the file as seen from where the program runs.
 func (s *File) at(name string) string {
@@ -276,7 +283,7 @@ func Open(ctx context.Context, f *Flags) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Data = f.Data
+	s.Data, s.journal = f.Data, f.Journal
 	stayWithinGroup()
 	d := &Door{file: s, flags: f}
 	cfg, err := f.config(d)
@@ -332,8 +339,10 @@ func (f *Flags) telemetry(d *Door, cfg *gateway.Config) error {
 
 // records opens the journal and the approvals.
 func (f *Flags) records(d *Door, cfg *gateway.Config) error {
-	if err := durable.MkdirAll(d.file.Data, 0o700); err != nil {
-		return bad(d.file.Data, because(err), "name another folder with --data")
+	for _, dir := range []string{d.file.Data, filepath.Dir(d.file.JournalFile())} {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
+			return bad(dir, because(err), "name another folder with --data")
+		}
 	}
 	j, err := sqlite.Open(d.file.JournalFile(), sqlite.Options{})
 	if err != nil {

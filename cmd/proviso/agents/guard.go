@@ -17,6 +17,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	doors "github.com/proviso-dev/proviso/gateway/settings"
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/journal/sqlite"
 )
 
@@ -37,7 +38,7 @@ type Guard struct {
 func (Guard) Help() string {
 	return `Runs an agent with a gateway of its own before its model: OPENAI_BASE_URL and ANTHROPIC_BASE_URL are set for the command alone, to an address on this machine that stands for one session. Every event is decided by the pack. At the end a summary says what was decided, and which clauses were in the way.
 
-Signals go to the command, and its exit code is that of proviso guard.`
+Signals go to the command, and its exit code is that of proviso guard. Where another process writes the journal of --data, the records of this run get a file of their own, below guard in that folder.`
 }
 
 // Run runs the command.
@@ -49,7 +50,14 @@ func (c *Guard) Run(e *Env) error {
 	if len(command) == 0 {
 		return diagnose(codeUsage, "write proviso guard -- COMMAND ARGUMENTS", "no command is given")
 	}
-	d, err := doors.Open(e.Context, &doors.Flags{Packs: c.Pack, File: c.Gateway, Data: c.Data, OpenAI: c.OpenAI, Anthropic: c.Anthropic, Audit: c.Audit, DenyAs: c.DenyAs, Revise: c.Revise, Env: e.Getenv})
+	flags := &doors.Flags{Packs: c.Pack, File: c.Gateway, Data: c.Data, OpenAI: c.OpenAI, Anthropic: c.Anthropic, Audit: c.Audit, DenyAs: c.DenyAs, Revise: c.Revise, Env: e.Getenv}
+	d, err := doors.Open(e.Context, flags)
+	var store *sqlite.Error
+	if errors.As(err, &store) && store.Code == journal.CodeLocked {
+		// Agents run side by side in one folder, and a journal has one writer.
+		flags.Journal = filepath.Join(c.Data, "guard", fmt.Sprintf("%s-%d.db", e.Now().UTC().Format("20060102T150405"), os.Getpid()))
+		d, err = doors.Open(e.Context, flags)
+	}
 	if err != nil {
 		return opened(err)
 	}

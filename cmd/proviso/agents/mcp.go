@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -162,6 +163,12 @@ func (c *MCPRun) Run(e *Env) error {
 	servers, err := c.Servers.list(e)
 	if err != nil {
 		return err
+	}
+	if one := servers[0]; len(servers) == 1 && len(one.Command) > 0 && one.Dir == "" {
+		// Of several, those that there are serve without the others.
+		if _, err := exec.LookPath(one.Command[0]); err != nil {
+			return diagnose(codeCommand, "check the name and the path", "%s cannot be run: %v", one.Command[0], cause(err))
+		}
 	}
 	file := c.Journal
 	if file == "" {
