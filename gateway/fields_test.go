@@ -35,6 +35,13 @@ var answerFields = []struct {
 	{openai.Chat, "refusal text", chatMessage(`"refusal":"LEAK plutonium"`)},
 	{openai.Chat, "content as parts", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":[{"type":"text","text":"LEAK plutonium"}]}}]}`},
 	{openai.Chat, "content of an unknown part", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":[{"type":"hologram","text":"LEAK"}]}}]}`},
+	{openai.Chat, "calls beside the message", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","tool_calls":[{"function":{"name":"LEAK"}}],"message":{"role":"assistant","content":"a"}}]}`},
+	{openai.Chat, "delta beside the message", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","delta":{"tool_calls":[{"function":{"name":"LEAK"}}]},"message":{"role":"assistant","content":"a"}}]}`},
+	{openai.Chat, "text beside the message", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","text":"LEAK plutonium","message":{"role":"assistant","content":"a"}}]}`},
+	{openai.Chat, "tool_calls in capitals", chatMessage(`"Tool_Calls":[{"id":"1","type":"function","function":{"name":"LEAK","arguments":"{}"}}]`)},
+	{openai.Chat, "tools that the provider ran", chatMessage(`"executed_tools":[{"type":"search","arguments":"LEAK","output":"LEAK"}]`)},
+	{openai.Chat, "calls of another API", chatMessage(`"functionCalls":[{"name":"LEAK"}]`)},
+	{openai.Chat, "output beside the choices", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"a"}}],"output":[{"type":"function_call","name":"LEAK"}]}`},
 	{openai.Chat, "second choice", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"a"}},{"index":1,"finish_reason":"tool_calls","message":{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"LEAK","arguments":"{}"}}]}}]}`},
 	{openai.Chat, "no finish_reason", `{"id":"1","choices":[{"index":0,"finish_reason":null,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"lookup","arguments":"{\"id\":\"LEAK\"}"}}]}}]}`},
 
@@ -51,6 +58,16 @@ var answerFields = []struct {
 	{openai.Responses, "code_interpreter_call", responseItem(`{"type":"code_interpreter_call","id":"1","code":"LEAK","container_id":"c"}`)},
 	{openai.Responses, "image_generation_call", responseItem(`{"type":"image_generation_call","id":"1","result":"LEAK"}`)},
 	{openai.Responses, "a call of an unknown kind", responseItem(`{"type":"telepathy_call","id":"1","name":"lookup","arguments":"{\"id\":\"LEAK\"}"}`)},
+	{openai.Responses, "function_call of a namespace", responseItem(`{"type":"function_call","call_id":"1","namespace":"other","name":"lookup","arguments":"{\"id\":\"LEAK\"}"}`)},
+	{openai.Responses, "custom_tool_call of a namespace", responseItem(`{"type":"custom_tool_call","call_id":"1","namespace":"other","name":"lookup","input":"LEAK"}`)},
+	{openai.Responses, "program", responseItem(`{"type":"program","call_id":"1","code":"LEAK"}`)},
+	{openai.Responses, "program with its result", responseItem(`{"type":"program","call_id":"1","code":"x"},{"type":"program_output","call_id":"1","result":"LEAK","status":"completed"}`)},
+	{openai.Responses, "tool_search_call", responseItem(`{"type":"tool_search_call","call_id":"1","execution":"client","arguments":{"query":"LEAK"}}`)},
+	{openai.Responses, "shell_call with its result", responseItem(`{"type":"shell_call","call_id":"1","action":{"commands":["x"]}},{"type":"shell_call_output","call_id":"1","output":[{"stdout":"LEAK"}]}`)},
+	{openai.Responses, "result of a call of ours", responseItem(`{"type":"function_call","call_id":"1","name":"lookup","arguments":"{\"id\":\"A\"}"},{"type":"function_call_output","call_id":"1","output":"LEAK plutonium"}`)},
+	{openai.Responses, "output_text beside the output", `{"id":"1","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"a"}]}],"output_text":"LEAK plutonium"}`},
+	{openai.Responses, "choices beside the output", `{"id":"1","status":"completed","output":[],"choices":[{"message":{"tool_calls":[{"function":{"name":"LEAK"}}]}}]}`},
+	{openai.Responses, "calls in a message", responseItem(`{"type":"message","role":"assistant","tool_calls":[{"name":"LEAK"}],"content":[{"type":"output_text","text":"a"}]}`)},
 	{openai.Responses, "an item of an unknown kind", responseItem(`{"type":"telepathy","id":"1","LEAK":true}`)},
 	{openai.Responses, "an item without a kind", responseItem(`{"id":"1","name":"LEAK"}`)},
 	{openai.Responses, "output of a shell", responseItem(`{"type":"shell_call_output","call_id":"1","output":[{"stdout":"LEAK"}]}`)},
@@ -65,6 +82,10 @@ var answerFields = []struct {
 	{anthropic.Messages, "server_tool_use with its result", messageBlock(`{"type":"server_tool_use","id":"1","name":"code_execution","input":{"code":"LEAK"}},{"type":"code_execution_tool_result","tool_use_id":"1","content":{"stdout":"LEAK"}}`)},
 	{anthropic.Messages, "mcp_tool_use", messageBlock(`{"type":"mcp_tool_use","id":"1","server_name":"files","name":"LEAK","input":{}},{"type":"mcp_tool_result","tool_use_id":"1","content":[{"type":"text","text":"LEAK"}]}`)},
 	{anthropic.Messages, "mcp_tool_use named as a tool of ours", messageBlock(`{"type":"mcp_tool_use","id":"1","server_name":"files","name":"lookup","input":{"id":"LEAK"}}`)},
+	{anthropic.Messages, "tool_use of a toolset", messageBlock(`{"type":"tool_use","id":"1","toolset_name":"browser","name":"lookup","input":{"id":"LEAK"}}`)},
+	{anthropic.Messages, "advisor with its result", messageBlock(`{"type":"server_tool_use","id":"1","name":"advisor","input":{}},{"type":"advisor_tool_result","tool_use_id":"1","content":{"text":"LEAK"}}`)},
+	{anthropic.Messages, "a call in a text", messageBlock(`{"type":"text","text":"a","tool_use":{"name":"LEAK"}}`)},
+	{anthropic.Messages, "calls beside the content", `{"id":"1","role":"assistant","stop_reason":"end_turn","content":[{"type":"text","text":"a"}],"tool_calls":[{"function":{"name":"LEAK"}}]}`},
 	{anthropic.Messages, "a use of an unknown kind", messageBlock(`{"type":"telepathic_tool_use","id":"1","name":"lookup","input":{"id":"LEAK"}}`)},
 	{anthropic.Messages, "a result of nothing", messageBlock(`{"type":"web_search_tool_result","tool_use_id":"9","content":[{"type":"text","text":"LEAK"}]}`)},
 	{anthropic.Messages, "a block of an unknown kind", messageBlock(`{"type":"hologram","text":"LEAK"}`)},
@@ -276,5 +297,37 @@ func TestOtherPathsAreNotForwarded(t *testing.T) {
 	}
 	if n := door.up.count(); n != 0 {
 		t.Errorf("the upstream was asked %d times", n)
+	}
+}
+
+// Answers that say a text once more beside it. What is taken out of the text, or refused, is not left in its copies: tokens, citations, conveniences.
+var copies = []struct {
+	wire wire.Wire
+	name string
+	body string
+}{
+	{openai.Chat, "tokens", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"TEXT"},"logprobs":{"content":[{"token":"TEXT","logprob":-0.1}]}}]}`},
+	{openai.Chat, "other members", `{"id":"1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"TEXT","refusal":null}}]}`},
+	{openai.Responses, "tokens", `{"id":"1","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"TEXT","annotations":[],"logprobs":[{"token":"TEXT"}]}]}]}`},
+	{openai.Responses, "output_text", `{"id":"1","status":"completed","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"TEXT"}]}],"output_text":"TEXT"}`},
+	{anthropic.Messages, "citations", `{"id":"1","role":"assistant","stop_reason":"end_turn","content":[{"type":"text","text":"TEXT","citations":[{"type":"char_location","cited_text":"TEXT"}]}]}`},
+}
+
+func TestNoCopyOfATextIsLeft(t *testing.T) {
+	for _, c := range copies {
+		for _, text := range []string{"card 1111-2222-3333-4444", "of plutonium 1111"} {
+			t.Run(c.wire.Name()+"/"+c.name+"/"+text, func(t *testing.T) {
+				d := dialectOf(c.wire)
+				body := strings.ReplaceAll(c.body, "TEXT", text)
+				for _, stream := range []bool{false, true} {
+					door := newDoor(t, nil)
+					door.up.say(body, streamed(t, c.wire, body))
+					status, h, got := door.post(c.wire.Path(), d.request("m", hello, nil, stream), HeaderSession, "one")
+					if strings.Contains(got, "1111") || d.read(t, status, h.Get("Content-Type"), got).text == "" {
+						t.Errorf("stream %v: %d %s", stream, status, got)
+					}
+				}
+			})
+		}
 	}
 }
