@@ -19,7 +19,8 @@ func TestJavaScript(t *testing.T) {
 	if _, err := os.Stat("js/node_modules"); err != nil {
 		t.Skip("skipped: needs npm ci in gateway/clients/js")
 	}
-	cmd := exec.Command(node, "js/run.mjs", open(t, chatAnswers(), false), open(t, responsesAnswers(), false), open(t, messagesAnswers(), false))
+	cmd := exec.Command(node, "js/run.mjs", open(t, chatAnswers(), false), open(t, responsesAnswers(), false), open(t, messagesAnswers(), false),
+		open(t, chatAnswers(), true), open(t, responsesAnswers(), true), open(t, messagesAnswers(), true))
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -36,6 +37,12 @@ func TestJavaScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(got.Name, func(t *testing.T) {
+			if strings.HasSuffix(got.Name, "error") {
+				if !strings.Contains(got.Text, "words-1") || got.Calls[0] != "403" {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
 			if strings.HasSuffix(got.Name, "refused") {
 				if !strings.Contains(got.Text, "words-1") || got.Calls[0] != "content_filter" && got.Calls[0] != "refusal" {
 					t.Errorf("%+v", got)
@@ -45,7 +52,7 @@ func TestJavaScript(t *testing.T) {
 			want(t, got.Text, got.Calls)
 		})
 	}
-	if n != 8 {
+	if n != 18 {
 		t.Errorf("%d clients answered", n)
 	}
 }
