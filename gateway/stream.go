@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/flow"
 )
@@ -25,9 +26,10 @@ type stream struct {
 	idle   *time.Timer
 
 	// Behind a window events are read before they may go out. sent then reads those that did, and queue are the others.
-	window *window
+	window *flow.Choices
 	sent   wire.Stream
 	queue  []queued
+	looks  int  // how often what is replaced was looked for
 	looked bool // whether the text so far is denied whatever follows; asked once
 	early  bool // it is, and the upstream was stopped
 
@@ -62,11 +64,15 @@ func (b *bytesOfStream) giveBack() {
 
 // queued is an event that waits in held until the text of its choice is safe up to its end; 0 for one without text.
 type queued struct {
-	name           string
-	data           []byte
-	raw            int // bytes of held
-	choice, end, n int // n is how much text it has
+	name              string
+	data              []byte
+	raw               int // bytes of held
+	choice, part, end int
+	text              string
 }
+
+// maxLooks is how often what is replaced in a text is looked for while it flows; every look reads all of it.
+const maxLooks = 512
 
 // maxWaiting is how many events without text wait for the first that has some, and maxReady how many bytes go out together at most.
 const (
@@ -78,7 +84,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w), flow: x.at.traits.text, bytesOfStream: streamBytes.Get().(*bytesOfStream)}
 	defer st.giveBack()
 	if st.flow.Windowed() {
-		st.window, st.sent = &window{Text: st.flow}, x.wire.Stream()
+		st.window, st.sent = st.flow.Choices(), x.wire.Stream()
 	}
 	st.idle = time.AfterFunc(x.gen.terms.Limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
@@ -105,7 +111,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 			st.linger()
 			return again
 		}
-		if bad := st.take(ev, c); bad != nil {
+		if bad := st.take(ctx, ev, c); bad != nil {
 			resp.Body.Close()
 			st.record(ctx)
 			st.abort(*bad)
@@ -120,7 +126,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 
 // denied reports whether the text so far is denied whatever follows: a rule says so, and the decision that the text would get now is a denial. A second choice would be cut off with it, so that one is read to its end.
 func (st *stream) denied(ctx context.Context) bool {
-	if st.looked || !st.holds || st.window == nil || st.req.Choices != 1 || !st.window.denied() {
+	if st.looked || !st.holds || st.window == nil || st.req.Choices != 1 || !st.window.Denied() {
 		return false
 	}
 	st.looked = true
@@ -168,8 +174,8 @@ func (st *stream) linger() {
 }
 
 // take lets an event flow, or holds it.
-func (st *stream) take(ev wire.Event, c wire.Chunk) *wire.Denial {
-	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && (st.flow.Held() || st.window != nil && !st.window.add(c))
+func (st *stream) take(ctx context.Context, ev wire.Event, c wire.Chunk) *wire.Denial {
+	st.holds = st.holds || c.Kind == wire.Calls || c.Kind == wire.Text && (st.flow.Held() || st.window != nil && !st.follows(ctx, c))
 	switch {
 	case len(ev.Data) == 0:
 		// A comment keeps the connection alive; it is no part of the answer. The first few wait as long as nothing went out.
@@ -222,23 +228,53 @@ func (st *stream) release() *wire.Denial {
 	n, at := 0, 0
 	for ; n < len(st.queue); n++ {
 		q := &st.queue[n]
-		if q.end > st.window.safe(q.choice) {
+		if q.end > st.window.Safe(q.choice) {
 			break
 		}
-		if st.flowed += q.n; st.flowed > maxText {
+		if st.flowed += len(q.text); st.flowed > maxText {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
 			return &d
 		}
-		raw := st.held[at : at+q.raw]
+		out := wire.Event{Name: q.name, Data: q.data, Raw: st.held[at : at+q.raw]}
+		if text := st.window.Piece(q.choice, q.end-len(q.text), q.text); text != q.text {
+			var ok bool
+			if out, ok = st.sent.Piece(q.choice, q.part, text); !ok {
+				st.holds = true
+				break
+			}
+		}
 		at += q.raw
-		st.write(raw)
-		if bad := st.mark(wire.Event{Name: q.name, Data: q.data, Raw: raw}); bad != nil {
+		st.write(out.Raw)
+		if bad := st.mark(out); bad != nil {
 			return bad
 		}
 	}
 	st.queue = st.queue[:copy(st.queue, st.queue[n:])]
 	st.held = st.held[:copy(st.held, st.held[at:])]
 	return nil
+}
+
+// follows adds the text of a chunk to what the window has seen, and finds what is replaced in it where something may be. It is false where the text has to wait.
+func (st *stream) follows(ctx context.Context, c wire.Chunk) bool {
+	if c.Mixed || c.Text == "" {
+		return !c.Mixed
+	}
+	if !st.window.Add(c.Choice, c.Part, c.Text) {
+		return false
+	}
+	if !st.window.Edited(c.Choice) {
+		return true
+	}
+	r, err := st.events.Response()
+	if st.looks++; st.looks > maxLooks || err != nil || c.Choice >= len(r.Choices) || len(r.Choices[c.Choice].Texts) != 1 {
+		return false
+	}
+	e, err := st.at.guard.Peek(ctx, st.event(proviso.Output, &proviso.Message{Role: proviso.Assistant, Text: r.Choices[c.Choice].Text()}))
+	if err != nil {
+		return false
+	}
+	st.window.Replace(c.Choice, e.Record.Decision.Edits)
+	return true
 }
 
 // settle ends the window: what did not go out is held, and the reader of what went out goes on with it.
@@ -267,9 +303,9 @@ func (st *stream) keep(ev wire.Event, c wire.Chunk) {
 	if st.window == nil {
 		return
 	}
-	q := queued{name: ev.Name, data: bytes.Clone(ev.Data), raw: len(ev.Raw), choice: c.Choice, n: len(c.Text)}
+	q := queued{name: ev.Name, data: bytes.Clone(ev.Data), raw: len(ev.Raw), choice: c.Choice, part: c.Part, text: c.Text}
 	if c.Kind == wire.Text {
-		if q.end = st.window.end(c.Choice); c.Text == "" {
+		if q.end = st.window.Len(c.Choice); c.Text == "" {
 			q.end++ // what begins or ends a text goes out with what follows
 		}
 	}

@@ -207,6 +207,55 @@ func TestWindowsDecideAsTheWhole(t *testing.T) {
 	}
 }
 
+// A match of a pattern that is replaced is replaced while the text flows on behind it: the caller has the text behind the replacement while the upstream still speaks, and what it has in the end is what the whole decision gives.
+func TestReplacedTextFlowsOn(t *testing.T) {
+	door := textDoor(t, `  - {id: cards, on: output, else: {redact: ['\b\d{4}-\d{4}\b'], with: "[card]"}}`+"\n")
+	pieces := []string{"Your card is ", "12", "34-", "56", "78", ", and ", "harmless words", " follow it ", "and more", " words"}
+	want := "Your card is [card], and harmless words follow it and more words"
+	for _, d := range dialects {
+		t.Run(d.wire.Name(), func(t *testing.T) {
+			stream := spoken(d, [][]string{pieces})
+			at := strings.Index(stream, js(" words"))
+			at = strings.LastIndex(stream[:at], "\n\n") + 2
+			heardIt := make(chan struct{})
+			door.up.mu.Lock()
+			door.up.answer = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				io.WriteString(w, stream[:at])
+				w.(http.Flusher).Flush()
+				<-heardIt
+				io.WriteString(w, stream[at:])
+			}
+			door.up.mu.Unlock()
+			r, _ := http.NewRequest(http.MethodPost, door.url+d.wire.Path(), strings.NewReader(d.request("m", hello, nil, true)))
+			r.Header.Set("Content-Type", "application/json")
+			resp, err := door.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var body strings.Builder
+			lines := bufio.NewScanner(resp.Body)
+			for lines.Scan() {
+				body.WriteString(lines.Text() + "\n")
+				if strings.Contains(lines.Text(), js("harmless words")) {
+					break
+				}
+			}
+			if got := heard(body.String())[0]; !strings.HasPrefix(got, "Your card is [card], and ") {
+				t.Errorf("%q: %s", got, body.String())
+			}
+			close(heardIt) // without what was safe the test hangs
+			for lines.Scan() {
+				body.WriteString(lines.Text() + "\n")
+			}
+			if got, whole := heard(body.String())[0], understood(d.wire, body.String()); got != want || len(whole) != 1 || whole[0] != want {
+				t.Errorf("%q, understood as %q: %s", got, whole, body.String())
+			}
+		})
+	}
+}
+
 // A match that is cut between events at every character, and at every one of them, is found before its first letter goes out.
 func TestWindowsFindASplitMatch(t *testing.T) {
 	door := textDoor(t, `  - {id: words, on: output, require: "!text.contains('plutonium 😀é')"}`+"\n")

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/llm"
@@ -344,6 +345,9 @@ func (s *messageStream) Replay(r *wire.Response) ([]byte, error) {
 		if b.openOut && b.kind != llm.Text(m["type"]) {
 			return nil, wire.Malformed(wire.At("/content", i), "a block of which nothing went out yet")
 		}
+		if b.openOut && b.kind == "text" && !strings.HasPrefix(llm.Text(m["text"]), string(s.blocks[i].text.Bytes()[:b.textOut])) {
+			return nil, wire.Malformed(wire.At("/content", i), "a text that begins with what went out")
+		}
 		if b.closedOut {
 			continue
 		}
@@ -420,6 +424,17 @@ func replayBlock(out []byte, i int64, m map[string]any, b *blockSeen) ([]byte, e
 func event(out []byte, kind string, doc map[string]any) []byte {
 	doc["type"] = kind
 	return wire.AppendEvent(out, kind, llm.Raw(doc))
+}
+
+// Piece goes on with a block of text.
+func (s *messageStream) Piece(_, part int, text string) (wire.Event, bool) {
+	if part >= len(s.blocks) || !s.blocks[part].openOut || s.blocks[part].kind != "text" {
+		return wire.Event{}, false
+	}
+	const kind = "content_block_delta"
+	raw := event(nil, kind, map[string]any{"index": int64(part), "delta": map[string]any{"type": "text_delta", "text": text}})
+	_, data, _ := bytes.Cut(raw, []byte("data: "))
+	return wire.Event{Name: kind, Data: bytes.TrimSpace(data), Raw: raw}, true
 }
 
 // Abort ends the stream with an error event.

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -345,11 +346,11 @@ func (s *chatStream) Replay(r *wire.Response) ([]byte, error) {
 			delta["role"] = "assistant"
 		}
 		for _, t := range []struct {
-			key  string
-			sent int
-		}{{"content", d.contentOut}, {"refusal", d.refusalOut}} {
+			key, said string
+			sent      int
+		}{{"content", d.content.String(), d.contentOut}, {"refusal", d.refusal.String(), d.refusalOut}} {
 			text := llm.Text(m[t.key])
-			if len(text) < t.sent {
+			if !strings.HasPrefix(text, t.said[:t.sent]) {
 				return nil, wire.Malformed(r.Choices[i].At, "an answer that begins with what went out")
 			}
 			if text[t.sent:] != "" {
@@ -398,6 +399,21 @@ func (s *chatStream) chunk(b []byte, r *wire.Response, choice int, delta map[str
 	doc["object"] = "chat.completion.chunk"
 	doc["choices"] = []any{map[string]any{"index": int64(choice), "delta": delta, "finish_reason": finish}}
 	return wire.AppendEvent(b, "", llm.Raw(doc))
+}
+
+// Piece goes on with the text of a choice, or with its refusal.
+func (s *chatStream) Piece(choice, part int, text string) (wire.Event, bool) {
+	if choice >= len(s.choices) {
+		return wire.Event{}, false
+	}
+	key := [...]string{"content", "refusal"}[part]
+	return eventOf("", s.chunk(nil, nil, choice, map[string]any{key: text}, nil)), true
+}
+
+// eventOf is an event of ours.
+func eventOf(name string, raw []byte) wire.Event {
+	_, data, _ := bytes.Cut(raw, []byte("data: "))
+	return wire.Event{Name: name, Data: bytes.TrimSpace(data), Raw: raw}
 }
 
 // Abort ends the stream: a denial as a choice that was filtered, everything else as an error, which clients raise.

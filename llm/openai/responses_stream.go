@@ -51,6 +51,8 @@ type itemSeen struct {
 
 	// Of a message: how many parts began and ended, and how much of all their text; the same of what went out.
 	parts, ended, partsOut, endedOut, textOut int
+
+	refuses bool // it has a part that is a refusal
 }
 
 // partTold is the text of a part of a message beside its deltas.
@@ -219,6 +221,7 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 	case textEvents[kind]:
 		if strings.HasSuffix(kind, "text.delta") || strings.HasSuffix(kind, "refusal.delta") {
 			it.text.WriteString(text)
+			it.refuses = it.refuses || strings.HasSuffix(kind, "refusal.delta")
 			if _, numbered := doc["sequence_number"].(int64); numbered && s.learnt < maxTemplates {
 				s.learnt++
 				s.like, s.likeItem, s.likePart = wire.NewTemplate(ev.Data, "/delta", "/sequence_number", "/obfuscation"), it, deltaPart(doc)
@@ -458,6 +461,9 @@ func (s *responseStream) emit(out []byte, n int64, m map[string]any, it *itemSee
 	}
 	if m["type"] == "message" {
 		left := it.textOut
+		if !strings.HasPrefix(messageText(m), string(it.text.Bytes()[:left])) {
+			return nil, false
+		}
 		for i, v := range llm.List(m["content"]) {
 			p := llm.Object(v)
 			whole := llm.Text(p["text"]) + llm.Text(p["refusal"])
@@ -510,6 +516,17 @@ func (s *responseStream) event(out []byte, kind string, doc map[string]any) []by
 	doc["type"], doc["sequence_number"] = kind, s.seqOut
 	s.seqOut++
 	return wire.AppendEvent(out, kind, llm.Raw(doc))
+}
+
+// Piece goes on with a part of a message.
+func (s *responseStream) Piece(_, part int, text string) (wire.Event, bool) {
+	item, content := int64(part>>16), int64(part&0xffff)
+	it := s.items[item]
+	if it == nil || !it.addedOut || it.refuses || content >= int64(it.partsOut) || len(it.seen) == 0 {
+		return wire.Event{}, false
+	}
+	const kind = "response.output_text.delta"
+	return eventOf(kind, s.event(nil, kind, map[string]any{"item_id": it.seen[0]["id"], "output_index": item, "content_index": content, "delta": text, "logprobs": []any{}})), true
 }
 
 // Abort ends the stream with a failed response.

@@ -184,6 +184,8 @@ type Stream interface {
 	Response() (*Response, error)
 	// Regular reports whether every reader puts the calls together in the same way from the events that came. Where it is false only Replay may send them.
 	Regular() bool
+	// Piece is an event of ours that goes on with a text as Next read it, with another piece; ok is false where nothing of that text was marked, so that the wire has more to say before it.
+	Piece(choice, part int, text string) (ev Event, ok bool)
 	// Replay returns the events that still have to go out, so that the client ends up with the answer rewritten: what Mark marked went out already, and must be the beginning of it.
 	Replay(rewritten *Response) ([]byte, error)
 	// Abort returns the events that end the stream early, in the way that the wire has for it.

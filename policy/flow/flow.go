@@ -68,6 +68,9 @@ func Of(p *policy.Policy) *Text {
 	}
 	if t.edits {
 		t.denials = nil // the text that other rules see is another one
+		for _, p := range t.patterns {
+			p.holds = true
+		}
 	}
 	if len(t.personal) > 0 {
 		var err error
@@ -82,10 +85,12 @@ func Of(p *policy.Policy) *Text {
 func (t *Text) silent(r *pack.Rule) bool {
 	e := &r.Else
 	if e.Outcome == proviso.Allow && len(e.Redact)+len(e.PII) > 0 && len(e.Secrets)+len(e.Set)+len(e.Notice) == 0 {
-		for _, p := range e.Redact {
-			if t.add(p.S) == nil {
+		for _, source := range e.Redact {
+			p := t.add(source.S)
+			if p == nil {
 				return false
 			}
+			p.holds = p.holds || r.When != nil || r.Require != nil // another time it may not be replaced
 		}
 		for _, k := range e.PII {
 			t.personal = append(t.personal, k.S)

@@ -64,7 +64,7 @@ var shapes = []struct {
 	{`{id: a, on: output, else: {redact: ['\b1{2}-1{1,2}', 'x[éy]{1,2}z'], with: "[no]"}}`, regexp.MustCompile(`\b1{2}-1{1,2}|x[éy]{1,2}z`), false},
 }
 
-// Whatever is said and however it is cut: nothing of a match is safe before it is whole, a text without one never waits at its end, and a text that counts as denied is denied, whatever follows.
+// Whatever is said and however it is cut: nothing of a forbidden match is safe, what goes out of a text in which matches are replaced begins the whole of it, and a text that counts as denied is denied, whatever follows.
 func TestWindowsAreSafe(t *testing.T) {
 	var texts []*Text
 	for _, s := range shapes {
@@ -76,17 +76,29 @@ func TestWindowsAreSafe(t *testing.T) {
 		k := rapid.IntRange(0, len(shapes)-1).Draw(rt, "rule")
 		pieces := rapid.SliceOfN(rapid.SampledFrom(letters), 1, 40).Draw(rt, "pieces")
 		text := strings.Join(pieces, "")
-		w := texts[k].Window()
+		c := texts[k].Choices()
+		replaced := shapes[k].find.ReplaceAllString(text, "[no]")
 		at := shapes[k].find.FindStringIndex(text)
 		so := ""
 		denied := false
 		for i, p := range pieces {
 			so += p
-			ok := w.Add(p)
-			if at != nil && w.Safe() > at[0] {
-				rt.Fatalf("%s: of %q %d bytes are safe, and %q matches", shapes[k].rule, text, w.Safe(), text[at[0]:at[1]])
+			ok := c.Add(0, 0, p)
+			if c.Edited(0) {
+				var edits []proviso.Edit
+				for _, m := range shapes[k].find.FindAllStringIndex(so, -1) {
+					edits = append(edits, proviso.Edit{Start: m[0], End: m[1], Text: "[no]"})
+				}
+				c.Replace(0, edits)
 			}
-			if !ok && !denied && w.Denied() {
+			safe := c.Safe(0)
+			if shapes[k].denies && at != nil && safe > at[0] {
+				rt.Fatalf("%s: of %q %d bytes are safe, and %q matches", shapes[k].rule, text, safe, text[at[0]:at[1]])
+			}
+			if out := c.Piece(0, 0, so[:safe]); !shapes[k].denies && (!ok || !strings.HasPrefix(replaced, out)) {
+				rt.Fatalf("%s: of %q %q goes out, which does not begin %q", shapes[k].rule, text, out, replaced)
+			}
+			if !ok && !denied && c.Denied() {
 				denied = true
 				early += min(len(pieces)-1-i, 1)
 				for _, more := range append(letters, "") {
@@ -96,11 +108,11 @@ func TestWindowsAreSafe(t *testing.T) {
 				}
 			}
 		}
-		if w.Safe() > 0 {
+		if c.Safe(0) > 0 {
 			flowed++
 		}
-		if denied && (at == nil || !shapes[k].denies) || w.Len() != len(text) {
-			rt.Fatalf("%s: %q: denied %v, length %d", shapes[k].rule, text, denied, w.Len())
+		if denied && (at == nil || !shapes[k].denies) || c.Len(0) != len(text) {
+			rt.Fatalf("%s: %q: denied %v, length %d", shapes[k].rule, text, denied, c.Len(0))
 		}
 	})
 	if flowed == 0 || early == 0 {

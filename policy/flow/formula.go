@@ -143,6 +143,7 @@ func (r *reader) pattern(function, pattern string) formula {
 	if p == nil {
 		return constant(tree.Open)
 	}
+	p.holds = true
 	return p.matches
 }
 

@@ -16,6 +16,7 @@ const maxMatch = 4096
 // pattern is a regular expression whose matches are of bounded length.
 type pattern struct {
 	source string
+	holds  bool // where it matches the text waits; else its matches are replaced and the text flows on
 	// any finds a match, and lasting one that stays whatever follows: in a text, and behind its first character where what comes before that is not at hand.
 	any, lasting [2]*regexp.Regexp
 }

@@ -15,6 +15,7 @@ type Window struct {
 	looked  int // how much of the text was searched for personal data
 	need    int // where in the text the next search begins
 	waiting bool
+	edited  bool
 	lasting []bool // by pattern: a match was seen that stays, whatever follows
 }
 
@@ -24,8 +25,12 @@ func (t *Text) Window() Window { return Window{of: t} }
 // Len is how many bytes of the text have come.
 func (w *Window) Len() int { return w.total }
 
-// Safe is how many bytes at the beginning of the text may go out: nothing that a rule forbids or changes begins in them, whatever follows. Once Add was false it stays as it is.
+// Safe is how many bytes at the beginning of the text are decided: nothing that a rule forbids begins in them, and what is replaced of them is the same whatever follows. Once Add was false it stays as it is.
 func (w *Window) Safe() int { return w.safe }
+
+// Edited reports whether something may be replaced of what the last Add made safe, or of what will be; where it is false, what it made safe goes out as it came.
+// The replacements of the text so far that begin before Safe are those of the whole; one that ends behind it may still grow.
+func (w *Window) Edited() bool { return w.edited }
 
 // searchEvery is how many bytes have to come before personal data are searched for again: a search costs the same for one.
 const searchEvery = 32
@@ -61,9 +66,13 @@ func cut(begins int) int { return min(begins, 1) }
 // suspicious reports whether something in the tail may match; where nothing does, more of the text is safe.
 func (w *Window) suspicious(begins int) bool {
 	t := w.of
+	w.edited = false
 	for _, p := range t.patterns {
 		if p.any[0].Match(w.tail) && p.any[cut(begins)].Match(w.tail) {
-			return true
+			if p.holds {
+				return true
+			}
+			w.edited = true
 		}
 	}
 	safe := w.total
