@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +27,7 @@ func TestGatewayRate(t *testing.T) {
 	if *perSecond == 0 {
 		t.Skip("skipped: give -args -rate 2000")
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // of the clients and the upstream, whose pauses are nobody's latency
 	d := OpenUpstream()
 	defer d.Close()
 	between := map[string]*process{}
@@ -87,19 +89,20 @@ func ownTime(t *testing.T) time.Duration {
 
 // process is one that stands between.
 type process struct {
-	url string
-	cmd *exec.Cmd
-	in  io.WriteCloser // closed, it ends
+	url   string
+	start time.Duration // processor time until it listened
+	cmd   *exec.Cmd
+	in    io.WriteCloser // closed, it ends
 }
 
-// end ends the process and returns the processor time that it took.
+// end ends the process and returns the processor time that it took since it listened.
 func (p *process) end(t *testing.T) time.Duration {
 	t.Helper()
 	p.in.Close()
 	if err := p.cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime() - p.start
 }
 
 // doorVariable tells a process of this test that it is to stand between: name of the way, the upstream's URL, a folder.
@@ -126,7 +129,9 @@ func startDoor(t *testing.T, name, upstream string) *process {
 	if err != nil {
 		t.Fatalf("%s did not say where it listens: %v", name, err)
 	}
-	p.url = strings.TrimSpace(line)
+	if _, err := fmt.Sscan(line, &p.url, &p.start); err != nil {
+		t.Fatalf("%s said %q: %v", name, line, err)
+	}
 	return p
 }
 
@@ -149,7 +154,7 @@ func TestStandBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("http://%s\n", l.Addr())
+	fmt.Printf("http://%s %d\n", l.Addr(), ownTime(t))
 	srv := &http.Server{Handler: h}
 	go srv.Serve(l)
 	io.Copy(io.Discard, os.Stdin)
