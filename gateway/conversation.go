@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"maps"
+	"path"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type conversation struct {
 	read    bool              // changed and stopped hold what the journal knows
 	stopped *proviso.Record   // the session's start where it was denied: nothing of such a session goes on
 	called  map[string]string // the tools of the calls that were let through, by the ids of the calls, for results that come without the call
+	// answers are the answers of the session that requests may go on from where the provider keeps them, each with what it is still owed: results of calls that the client did not get.
+	answers map[string][][]byte
 	// said maps texts that went out in place of others to what the session knows; empty where it knows nothing of it.
 	said map[digest]string
 	// denied counts identical denials.
@@ -125,7 +128,7 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 	if read {
 		return nil
 	}
-	found, called := map[digest]change{}, map[string]string{}
+	found, called, answers := map[digest]change{}, map[string]string{}, map[string][][]byte{}
 	var stopped *proviso.Record
 	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
 		if err != nil {
@@ -137,6 +140,9 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		if call, ok := released(&r); ok {
 			called[call.ID] = call.Tool
 		}
+		if call, ok := r.Event.Body.(*proviso.ToolCall); ok && call.Response != "" {
+			answers[path.Dir(call.Response)] = nil
+		}
 		if ch, ok := changeOf(&r); ok && !r.Redacted {
 			found[bodyDigest(r.Event.Body)] = ch
 		}
@@ -147,7 +153,8 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		found[k] = v
 	}
 	maps.Copy(called, c.called)
-	c.changed, c.called, c.read = found, called, true
+	maps.Copy(answers, c.answers)
+	c.changed, c.called, c.answers, c.read = found, called, answers, true
 	if stopped != nil {
 		c.stopped = stopped
 	}
@@ -168,6 +175,30 @@ func (c *conversation) toolOf(ctx context.Context, s *Server, id string) (string
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.called[id], nil
+}
+
+// answered notes an answer that requests may go on from, and what it is owed.
+func (c *conversation) answered(id string, owed [][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.answers) >= maxRemembered {
+		c.answers, c.read = nil, false
+	}
+	if c.answers == nil {
+		c.answers = map[string][][]byte{}
+	}
+	c.answers[id] = owed
+}
+
+// before tells whether an answer is one of the session, and what it is owed.
+func (c *conversation) before(ctx context.Context, s *Server, id string) (owed [][]byte, ok bool) {
+	if c.recall(ctx, s) != nil {
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	owed, ok = c.answers[id]
+	return owed, ok
 }
 
 func startDenied(r *proviso.Record) bool {

@@ -63,6 +63,7 @@ func (x *exchange) peek(ctx context.Context) *wire.Denial {
 	conv.mu.Lock()
 	x.conv, x.at = &conversation{id: conv.id, said: maps.Clone(conv.said)}, &aside
 	conv.mu.Unlock()
+	x.goesOn(ctx)
 	for _, p := range x.req.Foreign {
 		if !x.passes(p) {
 			d := refusalBy(http.StatusForbidden, CodeForeign, "a part of the request is "+p.Kind+", which no rule sees ("+p.At+"); list it under pass to let it through")

@@ -28,7 +28,8 @@ type exchange struct {
 	span Span
 
 	req  *wire.Request
-	body []byte          // what is forwarded: the bytes that came, with the edits made
+	body []byte // what is forwarded: the bytes that came, with the edits made
+	owed *owed
 	gone map[string]bool // entries of tools that are not forwarded, by their pointers
 
 	began    time.Time
@@ -257,6 +258,7 @@ func (x *exchange) admit(ctx context.Context) *wire.Denial {
 		return &d
 	}
 	defer x.conv.leave()
+	x.goesOn(ctx)
 	for _, p := range x.req.Foreign {
 		if !x.passes(p) {
 			d := refusalBy(http.StatusForbidden, CodeForeign, "a part of the request is "+p.Kind+", which no rule sees ("+p.At+"); list it under pass to let it through")
@@ -277,9 +279,29 @@ func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	return nil
 }
 
+// owed is what the provider waits for before it goes on from an answer of the session, and where the request names the answer.
+type owed struct {
+	at    string
+	items [][]byte
+}
+
+// goesOn looks whether a request goes on from an answer of the session that the provider keeps.
+func (x *exchange) goesOn(ctx context.Context) {
+	if st, ok := x.wire.(wire.Stored); ok {
+		if id, at := st.Before(x.req); id != "" {
+			if items, ok := x.conv.before(ctx, x.Server, id); ok {
+				x.owed = &owed{at, items}
+			}
+		}
+	}
+}
+
 // passes reports whether a part that no rule can see may pass: it is listed, or it is a picture, a sound or a file where no rule would look at it.
 func (x *exchange) passes(p wire.Part) bool {
 	if slices.Contains(x.cfg.Denials.Pass, p.Kind) {
+		return true
+	}
+	if x.owed != nil && p.At == x.owed.at {
 		return true
 	}
 	rules := x.at.traits.rules
@@ -463,7 +485,7 @@ func (x *exchange) tools(ctx context.Context) *wire.Denial {
 	return nil
 }
 
-// hide takes the tools out that tools has found. It comes last, because it moves what stands behind them.
+// hide takes the tools out that tools has found, and gives the provider the results of calls that it waits for and the client knows nothing of. It comes last, because it moves what stands behind them.
 func (x *exchange) hide() {
 	for i := len(x.req.Tools) - 1; i >= 0; i-- {
 		// One entry may stand for several tools of a server: it goes where one of them has to.
@@ -482,6 +504,9 @@ func (x *exchange) hide() {
 	}
 	if len(x.gone) > 0 {
 		x.body = withoutEmptyLists(x.body)
+	}
+	if x.owed != nil && len(x.owed.items) > 0 {
+		x.body = x.wire.(wire.Stored).Settle(x.body, x.owed.items)
 	}
 }
 

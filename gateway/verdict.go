@@ -42,6 +42,9 @@ func (x *exchange) decide(ctx context.Context, r *wire.Response, text bool) *ver
 	for i := range r.Choices {
 		x.choice(ctx, r, i, out, text)
 	}
+	if st, ok := x.wire.(wire.Stored); ok && r.ID != "" && len(r.Choices) > 0 {
+		conv.answered(r.ID, st.Owed(r, &out.verdicts[0]))
+	}
 	// What is released has to reach the caller, so that it is not told as an error then.
 	out.final = out.final && !out.released
 	out.mendable = out.denial != nil && !out.released && !out.final && out.note != ""

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"cmp"
 	"strings"
 
@@ -79,6 +80,12 @@ func (responses) Request(raw []byte) (*wire.Request, error) {
 	}
 	if doc["prompt"] != nil {
 		t.foreign("prompt", "/prompt")
+	}
+	// What was said before and is kept by the provider may be something that nobody has seen here.
+	for _, k := range []string{"previous_response_id", "conversation"} {
+		if doc[k] != nil {
+			q.Foreign = append(q.Foreign, wire.Part{Kind: k, At: "/" + k, Point: proviso.Input})
+		}
 	}
 	switch v := doc["instructions"].(type) {
 	case nil:
@@ -427,6 +434,47 @@ func (w responses) Refusal(q *wire.Request, d wire.Denial) []byte {
 		return raw
 	}
 	return replayAll(w, raw)
+}
+
+// Before is the answer that a request goes on from.
+func (responses) Before(q *wire.Request) (id, at string) {
+	if id = llm.Text(q.Doc["previous_response_id"]); id == "" {
+		return "", ""
+	}
+	return id, "/previous_response_id"
+}
+
+// owedItems are the kinds of the results of the calls that clients run, by the kind of the call.
+var owedItems = map[string]string{"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+
+// Owed are the results of the calls that a client does not get, where the answer is kept.
+func (responses) Owed(r *wire.Response, v *wire.Verdict) (out [][]byte) {
+	if r.Doc["store"] == false {
+		return nil
+	}
+	for j := range r.Choices[0].Calls {
+		call, say := &r.Choices[0].Calls[j], v.Refusal
+		if say == "" && j < len(v.Calls) {
+			say = v.Calls[j].Say
+		}
+		if kind := owedItems[call.Kind]; kind != "" && say != "" {
+			out = append(out, llm.Raw(map[string]any{"type": kind, "call_id": call.ID, "output": say}))
+		}
+	}
+	return out
+}
+
+// Settle puts items before the input.
+func (responses) Settle(raw []byte, owed [][]byte) []byte {
+	list := bytes.Join(owed, []byte{','})
+	v, ok := wire.Get(raw, "/input")
+	switch {
+	case ok && v[0] == '[' && len(bytes.Trim(v, "[] \n\t\r")) > 0:
+		list = append(append(list, ','), v[1:len(v)-1]...)
+	case ok && v[0] == '"':
+		list = append(append(append(list, `,{"role":"user","content":`...), v...), '}')
+	}
+	return wire.Set(raw, "/input", append(append([]byte{'['}, list...), ']'))
 }
 
 // asked is a call as the model is shown it again.
