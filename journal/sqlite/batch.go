@@ -238,11 +238,7 @@ func (w *writer) sync(ctx context.Context, full bool) error {
 // fill writes a batch inside a transaction.
 func (w *writer) fill(ctx context.Context, batch []*request, single []error) error {
 	wrote := false
-	w.links = w.links[:0]
-	defer func() {
-		clear(w.links)
-		w.sealer.Reset()
-	}()
+	w.drop() // what a failure has left
 	if len(w.tips) > maxTips {
 		clear(w.tips)
 	}
@@ -260,12 +256,36 @@ func (w *writer) fill(ctx context.Context, batch []*request, single []error) err
 			continue
 		}
 		wrote = wrote || r.task != nil || len(r.records) > 0
+		if len(w.links) >= handful {
+			if err := w.put(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	if !wrote && w.loose {
 		// A commit that changes nothing syncs nothing, and what was enqueued before has to become durable.
 		return w.exec(ctx, "UPDATE meta SET syncs = syncs + 1")
 	}
-	return w.insert(ctx, w.links)
+	return w.put(ctx)
+}
+
+// handful is how many records are sealed before they are inserted: enough to share statements, and few enough that their texts are still in the processor's cache.
+const handful = 8 * together
+
+// put inserts what was sealed.
+func (w *writer) put(ctx context.Context) error {
+	if err := w.insert(ctx, w.links); err != nil {
+		return err
+	}
+	w.drop()
+	return nil
+}
+
+// drop gives the memory of what was sealed back.
+func (w *writer) drop() {
+	clear(w.links)
+	w.links = w.links[:0]
+	w.sealer.Reset()
 }
 
 // requestError is of a request that can never be written, whatever the disk does; it has changed nothing.
