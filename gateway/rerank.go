@@ -230,6 +230,7 @@ func (x *exchange) look(ctx context.Context, c *candidate) {
 	if text != "" {
 		peek(proviso.Output, &proviso.Message{Role: proviso.Assistant, Text: text}, false)
 	}
+	response := responseName(c.answer.ID, 0)
 	for i := range ch.Calls {
 		call := &ch.Calls[i]
 		if !ch.Ended || !x.who.resolved && x.at.traits.tools[call.Tool].stateful {
@@ -238,7 +239,7 @@ func (x *exchange) look(ctx context.Context, c *candidate) {
 			continue
 		}
 		asked := call.ToolCall
-		asked.Response, asked.Index = fmt.Sprintf("%s/0", c.answer.ID), i
+		asked.Response, asked.Index = response, i
 		peek(proviso.ToolCallPoint, &asked, call.Fixed || call.Form == wire.ArgsWhole)
 	}
 	c.value.clauses = len(clauses)

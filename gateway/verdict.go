@@ -123,6 +123,12 @@ func edit(v *wire.Verdict, texts []wire.Segment, r *proviso.Record) []wire.Segme
 	return out
 }
 
+// responseName names one choice of an answer among all of its session: the provider's id, the choice, and when it was read. The id alone would not do: where a provider gives two answers the same,
+// the calls of the later would count as made beside those of the earlier, and what came of these would not count for them.
+func responseName(id string, choice int) string {
+	return id + "/" + strconv.Itoa(choice) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+}
+
 // calls decides the calls of a choice together, in their order.
 func (x *exchange) calls(ctx context.Context, r *wire.Response, i int, out *verdicts) {
 	c, v := &r.Choices[i], &out.verdicts[i]
@@ -130,7 +136,7 @@ func (x *exchange) calls(ctx context.Context, r *wire.Response, i int, out *verd
 		return
 	}
 	v.Calls = make([]wire.CallVerdict, len(c.Calls))
-	response := r.ID + "/" + strconv.Itoa(i)
+	response := responseName(r.ID, i)
 	var events []proviso.Event
 	var at []int
 	for j := range c.Calls {
