@@ -113,7 +113,7 @@ func handler(name string, target *url.URL, dir string) (h http.Handler, end func
 		proxy.FlushInterval = -1
 		return proxy, func() {}, nil
 	}
-	audit, ok := map[string]guard.Audit{"best_effort": guard.BestEffort, "required": guard.Required}[name]
+	audit, ok := map[string]guard.Audit{"best_effort": guard.BestEffort, "required": guard.Required, "soak": guard.BestEffort}[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("bench: no way is called %q", name)
 	}
@@ -125,7 +125,12 @@ func handler(name string, target *url.URL, dir string) (h http.Handler, end func
 	if err != nil {
 		return nil, nil, err
 	}
+	var limits gateway.Limits
+	if name == "soak" {
+		limits.Sessions = 1000 // soon there are as many, so that what grows afterwards is not theirs
+	}
 	s, err := gateway.New(context.Background(), gateway.Config{
+		Limits:  limits,
 		Load:    func(context.Context) (*gateway.Rules, error) { return &gateway.Rules{Base: []*pack.Pack{p}}, nil },
 		Journal: store, Audit: audit, Upstreams: []gateway.Upstream{{Name: "up", URL: target.String(), Private: true}},
 	})
