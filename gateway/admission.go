@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -156,32 +152,4 @@ func limited(resp *http.Response, limit int64) ([]byte, error) {
 		return nil, errTooLarge
 	}
 	return buf.Bytes(), err
-}
-
-// foreignPage says why a request may come from a page that a stranger made (DNS rebinding, cross-site requests); empty where it does not.
-// A browser names the host that the page thinks it talks to, and the page's origin; other clients name the address that they were given.
-func foreignPage(r *http.Request, hosts []string) string {
-	host := hostName(r.Host)
-	if !own(host, hosts) {
-		return fmt.Sprintf("the host %q is not one of this server's; list it under hosts", host)
-	}
-	if o := r.Header.Get("Origin"); o != "" {
-		u, err := url.Parse(o)
-		if err != nil || !own(u.Hostname(), hosts) {
-			return "pages of other sites may not ask here"
-		}
-	}
-	return ""
-}
-
-// own reports whether a host is this machine, an address written as numbers, or listed. A number cannot be pointed elsewhere.
-func own(host string, hosts []string) bool {
-	return host == "localhost" || net.ParseIP(host) != nil || slices.Contains(hosts, host)
-}
-
-func hostName(hostport string) string {
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		hostport = h
-	}
-	return strings.ToLower(strings.Trim(hostport, "[]"))
 }

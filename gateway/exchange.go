@@ -490,7 +490,7 @@ func (x *exchange) hide() {
 	for i := len(x.req.Tools) - 1; i >= 0; i-- {
 		// One entry may stand for several tools of a server: it goes where one of them has to.
 		at := x.req.Tools[i].At
-		if !x.gone[at] || deletedAlready(x.req.Tools[i+1:], at) {
+		if !x.gone[at] || slices.ContainsFunc(x.req.Tools[i+1:], func(t wire.Tool) bool { return t.At == at }) {
 			continue
 		}
 		x.body = wire.Delete(x.body, at)
@@ -498,7 +498,7 @@ func (x *exchange) hide() {
 			x.counts.hidden.Add(1)
 		}
 		// A namespace in which nothing is left, such as /tools/3 of /tools/3/tools/0, goes as well.
-		if space, _, ok := strings.Cut(at[1:], "/tools/"); ok && strings.HasPrefix(at, "/tools/") && emptyList(x.body, "/"+space+"/tools") {
+		if space, _, ok := strings.Cut(at[1:], "/tools/"); ok && strings.HasPrefix(at, "/tools/") && wire.Empty(x.body, "/"+space+"/tools") {
 			x.body = wire.Delete(x.body, "/"+space)
 		}
 	}
@@ -510,33 +510,19 @@ func (x *exchange) hide() {
 	}
 }
 
-func emptyList(body []byte, at string) bool {
-	v, ok := wire.Get(body, at)
-	return ok && strings.Trim(string(v), "[] \n\t\r") == ""
-}
-
 // withoutEmptyLists leaves out lists of tools in which nothing is left, and the choice among them: providers refuse both.
 func withoutEmptyLists(body []byte) []byte {
 	for _, at := range []string{"/tool_choice/tools", "/tool_choice/allowed_tools/tools"} {
-		if emptyList(body, at) {
+		if wire.Empty(body, at) {
 			body = wire.Delete(body, "/tool_choice")
 		}
 	}
 	for _, lists := range []struct{ list, choice string }{{"/tools", "/tool_choice"}, {"/functions", "/function_call"}} {
-		if emptyList(body, lists.list) {
+		if wire.Empty(body, lists.list) {
 			body = wire.Delete(wire.Delete(body, lists.list), lists.choice)
 		}
 	}
 	return body
-}
-
-func deletedAlready(later []wire.Tool, at string) bool {
-	for _, t := range later {
-		if t.At == at {
-			return true
-		}
-	}
-	return false
 }
 
 // whole decides the request as a whole, where a rule speaks about it. Without one nothing is recorded: the transcript is sent again with every request.

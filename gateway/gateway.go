@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso/guard"
+	"github.com/proviso-dev/proviso/internal/reach"
 	"github.com/proviso-dev/proviso/llm/anthropic"
 	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/llm/wire"
@@ -138,7 +139,7 @@ type route struct {
 // local refuses what a browser sends on behalf of another page: a host that is a name which a stranger may point at this machine, or a foreign origin.
 func (s *Server) local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if msg := foreignPage(r, s.gen.Load().terms.Limits.Hosts); msg != "" {
+		if msg := reach.ForeignPage(r, s.gen.Load().terms.Limits.Hosts); msg != "" {
 			s.counts.refused.Add(1)
 			fail(w, openai.Chat, wire.Denial{Status: http.StatusForbidden, Code: "forbidden", Text: msg + " [" + CodeCaller + "]"})
 			return

@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/proviso-dev/proviso/internal/reach"
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
@@ -35,28 +34,10 @@ func newClient(limits *Limits, private bool) *http.Client {
 func newDialer(limits *Limits, private bool) *net.Dialer {
 	d := &net.Dialer{Timeout: limits.Connect, KeepAlive: 30 * time.Second}
 	if !private {
-		d.Control = func(_, address string, _ syscall.RawConn) error { return publicOnly(address) }
+		d.Control = func(_, address string, _ syscall.RawConn) error { return reach.Public(address) }
 	}
 	return d
 }
-
-// shared is 100.64.0.0/10, which providers share among customers (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-// publicOnly refuses to connect to this machine, private networks and what stands for them.
-func publicOnly(address string) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("the address %s cannot be read", address)
-	}
-	a := ap.Addr().Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a) {
-		return errPrivate
-	}
-	return nil
-}
-
-var errPrivate = errors.New("the upstream's name leads to an address that is not public; set private for it if that is meant")
 
 // upstream finds where a request goes.
 func (t *terms) upstream(w wire.Wire, model string) *Upstream {
@@ -175,8 +156,8 @@ func upstreamFailed(err error) wire.Denial {
 	var dns *net.DNSError
 	var netErr net.Error
 	switch {
-	case errors.Is(err, errPrivate):
-		d.Text = errPrivate.Error()
+	case errors.Is(err, reach.ErrPrivate):
+		d.Text = "the upstream's name leads to an address that is not public; set private for it if that is meant"
 	case errors.As(err, &dns):
 		d.Text = "the upstream's name cannot be resolved"
 	case errors.As(err, &netErr) && netErr.Timeout():

@@ -123,19 +123,6 @@ func TestClientCannotChooseTheUpstream(t *testing.T) {
 	}
 }
 
-func TestPublicOnly(t *testing.T) {
-	for _, a := range []string{"127.0.0.1:1", "[::1]:1", "10.0.0.1:1", "192.168.1.1:1", "172.16.0.1:1", "169.254.169.254:80", "[fe80::1]:1", "[fd00::1]:1", "0.0.0.0:1", "[::]:1", "[::ffff:127.0.0.1]:1", "[::ffff:169.254.169.254]:1", "100.64.0.1:1", "224.0.0.1:1", "x"} {
-		if publicOnly(a) == nil {
-			t.Errorf("%s is taken for public", a)
-		}
-	}
-	for _, a := range []string{"8.8.8.8:443", "[2606:4700::1111]:443"} {
-		if err := publicOnly(a); err != nil {
-			t.Errorf("%s: %v", a, err)
-		}
-	}
-}
-
 // An answer that is small on the wire and large when it is unpacked is not taken.
 func TestCompressedAnswerThatIsTooLarge(t *testing.T) {
 	var packed bytes.Buffer

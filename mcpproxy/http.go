@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/reach"
 )
 
 // HeaderSession names the session of a request, where its path does not.
@@ -88,7 +86,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *door) serve(w http.ResponseWriter, r *http.Request) error {
-	if msg := foreignPage(r, d.p.limits.Hosts); msg != "" {
+	if msg := reach.ForeignPage(r, d.p.limits.Hosts); msg != "" {
 		return &refused{http.StatusForbidden, msg + " [" + CodeCaller + "]"}
 	}
 	who := Caller{Principal: "local"}
@@ -270,40 +268,6 @@ func sessionName(r *http.Request, standing string) (string, error) {
 		return "t:" + trace[1], nil
 	}
 	return standing, nil
-}
-
-// foreignPage says why a request may come from a page of somebody else in a browser of this machine: by a name that a stranger may point at it, or from another origin.
-func foreignPage(r *http.Request, hosts []string) string {
-	if !ours(r.Host, hosts) {
-		return fmt.Sprintf("the host %q is not one that this server is reached by", r.Host)
-	}
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return ""
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || !ours(u.Host, hosts) || net.ParseIP(u.Hostname()) != nil && !local(u.Host) && u.Host != r.Host {
-		return fmt.Sprintf("pages of %q may not use this server", origin)
-	}
-	return ""
-}
-
-// ours reports whether a host is an address, this machine, or listed.
-func ours(host string, hosts []string) bool {
-	return local(host) || net.ParseIP(hostname(host)) != nil || slices.Contains(hosts, hostname(host))
-}
-
-func local(host string) bool {
-	h := hostname(host)
-	ip := net.ParseIP(h)
-	return h == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // malformed is the answer to a message that is none.

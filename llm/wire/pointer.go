@@ -177,11 +177,8 @@ func Set(raw []byte, at string, value []byte) []byte {
 	if !ok || v.end-v.start < 2 || raw[v.start] != '{' && raw[v.start] != '[' {
 		return raw
 	}
-	empty := true
-	c := cursor{b: raw, at: v.start}
-	c.members(func(string, span, span) bool { empty = false; return false })
 	var add []byte
-	if !empty {
+	if !isEmpty(raw, v) {
 		add = append(add, ',')
 	}
 	if raw[v.start] == '{' {
@@ -232,4 +229,17 @@ func At(base string, further ...any) string {
 		}
 	}
 	return string(b)
+}
+
+// Empty reports whether there is a list without elements, or an object without members, at a pointer.
+func Empty(raw []byte, at string) bool {
+	v, _, ok := find(raw, steps(at))
+	return ok && (raw[v.start] == '[' || raw[v.start] == '{') && isEmpty(raw, v)
+}
+
+func isEmpty(raw []byte, v span) bool {
+	empty := true
+	c := cursor{b: raw, at: v.start}
+	c.members(func(string, span, span) bool { empty = false; return false })
+	return empty
 }

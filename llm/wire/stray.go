@@ -23,7 +23,7 @@ func NewMembers(names string) Members {
 // the vendor's own business and passes. A name that differs from a known one in the case of its letters only is stray as well: some decoders make no difference (Go's encoding/json).
 func (known Members) Stray(object map[string]any) string {
 	for k, v := range object {
-		if !known[k] && known.bears(k, v) {
+		if known.bears(k, v) {
 			return k
 		}
 	}
@@ -34,6 +34,9 @@ func (known Members) Stray(object map[string]any) string {
 var spoken = NewMembers("choices delta message messages output outputs output_text item items part parts content contents content_block blocks response candidates text")
 
 func (known Members) bears(name string, v any) bool {
+	if known[name] {
+		return false
+	}
 	folded := strings.ToLower(strings.ToUpper(name)) // by way of capitals, as the long s and the sign of Kelvin fold to s and k
 	if known[folded] {
 		return v != nil
@@ -64,7 +67,7 @@ func Failure(ev Event) []byte {
 	}
 	data := ev.Data
 	for k, v := range doc {
-		if _, text := v.(string); text || k == "error" || k == "response" || !failureMembers.bears(k, v) {
+		if _, text := v.(string); text || k == "response" || !failureMembers.bears(k, v) {
 			continue
 		}
 		data = Delete(data, "/"+escape(k))

@@ -225,3 +225,16 @@ func FuzzPointers(f *testing.F) {
 		}
 	})
 }
+
+func TestEmpty(t *testing.T) {
+	for _, c := range []struct {
+		doc, at string
+		want    bool
+	}{
+		{`{"a":[ ]}`, "/a", true}, {`{"a":{}}`, "/a", true}, {`{"a":[0]}`, "/a", false}, {`{"a":[[]]}`, "/a", false}, {`{"a":""}`, "/a", false}, {`{"a":null}`, "/a", false}, {`{}`, "/a", false}, {`[]`, "", true},
+	} {
+		if got := Empty([]byte(c.doc), c.at); got != c.want {
+			t.Errorf("%s at %q: %v", c.doc, c.at, got)
+		}
+	}
+}
