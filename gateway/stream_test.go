@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,6 +50,54 @@ func TestConnectionsOfStreamsAreUsedAgain(t *testing.T) {
 					t.Errorf("%d connections for %d answers", n, requests)
 				}
 			})
+		}
+	}
+}
+
+// What a stream costs, and each event of it, when its text flows and behind windows: go test -run xx -bench Stream -benchtime 300x.
+func BenchmarkStream(b *testing.B) {
+	for _, rules := range []struct{ name, rule string }{
+		{"flows", `{id: a, on: output, require: "true"}`},
+		{"bytes", `{id: a, on: output, require: "!text.contains('plutonium')"}`},
+		{"words", `{id: a, on: output, else: {redact: {pii: ["*"]}}}`},
+		{"held", `{id: a, on: output, require: "size(text) < 100000"}`},
+	} {
+		for _, d := range dialects {
+			for _, events := range []int{40, 440} {
+				b.Run(fmt.Sprintf("%s/%s/%d", rules.name, d.wire.Name(), events), func(b *testing.B) {
+					door := textDoor(b, "  - "+rules.rule+"\n")
+					pieces := make([]string, events)
+					for i := range pieces {
+						pieces[i] = "some words "
+					}
+					door.up.say("", spoken(d, [][]string{pieces}))
+					b.ReportAllocs()
+					for i := range b.N {
+						if status, _, body := door.post(d.wire.Path(), d.request("m", hello, nil, true), HeaderSession, fmt.Sprint(b.N, "-", i)); status != http.StatusOK || len(body) < events {
+							b.Fatal(status, body)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// A delta of text that is told under the name of another event is no text to a client that goes by names: no reader puts such a stream together without a doubt, and what went before does not make it one.
+func TestNamesOfDeltasAreLookedAt(t *testing.T) {
+	for _, d := range dialects {
+		stream := spoken(d, [][]string{{"one", "two", "three", "four"}})
+		at := strings.Index(stream, js("three"))
+		begin := strings.LastIndex(stream[:at], "\n\n") + 2
+		event := stream[begin:]
+		event = event[:strings.Index(event, "\n\n")+2]
+		_, data, _ := strings.Cut(event, "data: ")
+		renamed := stream[:begin] + "event: thread.message.delta\ndata: " + data + stream[begin+len(event):]
+		if said := understood(d.wire, stream); len(said) != 1 || said[0] != "onetwothreefour" {
+			t.Errorf("%s: %q: %s", d.wire.Name(), said, stream)
+		}
+		if said := understood(d.wire, renamed); said != nil {
+			t.Errorf("%s: %q is understood of %s", d.wire.Name(), said, renamed)
 		}
 	}
 }

@@ -25,8 +25,9 @@ type messageStream struct {
 
 	begunOut bool
 
-	like   *wire.Template // a delta of text; the next ones are mostly like it
-	learnt int            // templates that were made
+	like     *wire.Template // a delta of text; the next ones are mostly like it
+	learnt   int            // templates that were made
+	likeName string         // of the event of like
 }
 
 // The holes of the template of a delta, and how many templates a stream may make before its deltas count as too different.
@@ -40,7 +41,7 @@ const (
 type blockSeen struct {
 	block           map[string]any
 	kind            string
-	text, signature bytes.Buffer // text, thought or arguments
+	text, signature strings.Builder // text, thought or arguments
 	citations       []any
 	closed          bool
 
@@ -56,11 +57,12 @@ func (s *messageStream) Next(ev wire.Event) (wire.Chunk, error) {
 	if len(ev.Data) == 0 {
 		return wire.Chunk{}, nil
 	}
-	if s.like.Match(ev.Data) {
+	if ev.Name == s.likeName && s.like.Match(ev.Data) {
 		if n := s.like.Number(holeIndex); n < int64(len(s.blocks)) && s.blocks[n].kind == "text" && !s.blocks[n].closed {
-			text := string(s.like.Text(holeText))
-			s.blocks[n].text.WriteString(text)
-			return wire.Chunk{Kind: wire.Text, Part: int(n), Text: text}, nil
+			said := &s.blocks[n].text
+			before := said.Len()
+			said.Write(s.like.Text(holeText))
+			return wire.Chunk{Kind: wire.Text, Part: int(n), Text: said.String()[before:]}, nil
 		}
 	}
 	doc, err := wire.Decode(ev.Data)
@@ -108,7 +110,7 @@ func (s *messageStream) event(kind string, doc map[string]any, ev wire.Event) (w
 		c, err := s.piece(doc)
 		if err == nil && c.Text != "" && s.learnt < maxTemplates {
 			s.learnt++
-			s.like = wire.NewTemplate(ev.Data, "/delta/text", "/index")
+			s.like, s.likeName = wire.NewTemplate(ev.Data, "/delta/text", "/index"), ev.Name
 		}
 		return c, err
 	case "content_block_stop":
@@ -284,7 +286,7 @@ func (b *blockSeen) whole() map[string]any {
 			break
 		}
 		m["input"] = b.text.String()
-		if v, err := proviso.DecodeJSON(b.text.Bytes()); err == nil && llm.Object(v) != nil {
+		if v, err := proviso.DecodeJSON(b.text.String()); err == nil && llm.Object(v) != nil {
 			m["input"] = v
 		}
 	}
@@ -345,7 +347,7 @@ func (s *messageStream) Replay(r *wire.Response) ([]byte, error) {
 		if b.openOut && b.kind != llm.Text(m["type"]) {
 			return nil, wire.Malformed(wire.At("/content", i), "a block of which nothing went out yet")
 		}
-		if b.openOut && b.kind == "text" && !strings.HasPrefix(llm.Text(m["text"]), string(s.blocks[i].text.Bytes()[:b.textOut])) {
+		if b.openOut && b.kind == "text" && !strings.HasPrefix(llm.Text(m["text"]), s.blocks[i].text.String()[:b.textOut]) {
 			return nil, wire.Malformed(wire.At("/content", i), "a text that begins with what went out")
 		}
 		if b.closedOut {

@@ -23,6 +23,7 @@ type chatStream struct {
 	irregular bool
 
 	like     *wire.Template // a delta of text; the next ones are mostly like it
+	likeName string         // of its event
 	likeRole bool           // it names the role
 	learnt   int            // templates that were made
 }
@@ -78,7 +79,7 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.done = true
 		return wire.Chunk{Kind: wire.End}, nil
 	}
-	if s.like.Match(ev.Data) {
+	if ev.Name == s.likeName && s.like.Match(ev.Data) {
 		if i := s.like.Number(holeIndex); i < int64(len(s.choices)) && len(s.like.Text(holeContent)) > 0 {
 			c := s.choices[i]
 			c.role = c.role || s.likeRole
@@ -129,19 +130,19 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.tail = append(s.tail, ev.Raw...)
 	}
 	if len(list) == 1 && out.Kind == wire.Text {
-		s.learn(ev.Data, llm.Object(list[0]))
+		s.learn(ev, llm.Object(list[0]))
 	}
 	return out, nil
 }
 
 // learn makes a template of a delta that has text and nothing else that matters.
-func (s *chatStream) learn(data []byte, choice map[string]any) {
+func (s *chatStream) learn(ev wire.Event, choice map[string]any) {
 	d := llm.Object(choice["delta"])
 	if s.learnt >= maxTemplates || choice["finish_reason"] != nil || llm.Text(d["refusal"]) != "" {
 		return
 	}
 	s.learnt++
-	s.like, s.likeRole = wire.NewTemplate(data, "/choices/0/delta/content", "/choices/0/index", "/obfuscation"), d["role"] != nil
+	s.like, s.likeName, s.likeRole = wire.NewTemplate(ev.Data, "/choices/0/delta/content", "/choices/0/index", "/obfuscation"), ev.Name, d["role"] != nil
 }
 
 func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {

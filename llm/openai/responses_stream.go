@@ -26,6 +26,7 @@ type responseStream struct {
 	irregular bool
 
 	like     *wire.Template // a delta of text; the next ones are mostly like it
+	likeName string         // of its event
 	likeItem *itemSeen
 	likePart int
 	learnt   int // templates that were made
@@ -42,7 +43,8 @@ const (
 type itemSeen struct {
 	kind              string
 	seen              []map[string]any // the item as it was added and done
-	args, text        bytes.Buffer     // the deltas
+	args              bytes.Buffer     // the deltas
+	text              strings.Builder
 	argsDone, named   []string
 	commands, typed   []partTold // the commands of a shell, whole and in pieces
 	retold            []partTold // the texts of parts that were said once more, or as they began
@@ -176,11 +178,11 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 	if len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
 		return wire.Chunk{}, nil
 	}
-	if s.like.Match(ev.Data) {
+	if ev.Name == s.likeName && s.like.Match(ev.Data) {
 		s.seq = s.like.Number(holeSequence)
-		text := string(s.like.Text(holeDelta))
-		s.likeItem.text.WriteString(text)
-		return wire.Chunk{Kind: wire.Text, Part: s.likePart, Text: text}, nil
+		before := s.likeItem.text.Len()
+		s.likeItem.text.Write(s.like.Text(holeDelta))
+		return wire.Chunk{Kind: wire.Text, Part: s.likePart, Text: s.likeItem.text.String()[before:]}, nil
 	}
 	doc, err := wire.Decode(ev.Data)
 	if err != nil {
@@ -224,7 +226,7 @@ func (s *responseStream) Next(ev wire.Event) (wire.Chunk, error) {
 			it.refuses = it.refuses || strings.HasSuffix(kind, "refusal.delta")
 			if _, numbered := doc["sequence_number"].(int64); numbered && s.learnt < maxTemplates {
 				s.learnt++
-				s.like, s.likeItem, s.likePart = wire.NewTemplate(ev.Data, "/delta", "/sequence_number", "/obfuscation"), it, deltaPart(doc)
+				s.like, s.likeName, s.likeItem, s.likePart = wire.NewTemplate(ev.Data, "/delta", "/sequence_number", "/obfuscation"), ev.Name, it, deltaPart(doc)
 			}
 			return wire.Chunk{Kind: wire.Text, Part: deltaPart(doc), Text: text}, nil
 		}
@@ -461,7 +463,7 @@ func (s *responseStream) emit(out []byte, n int64, m map[string]any, it *itemSee
 	}
 	if m["type"] == "message" {
 		left := it.textOut
-		if !strings.HasPrefix(messageText(m), string(it.text.Bytes()[:left])) {
+		if !strings.HasPrefix(messageText(m), it.text.String()[:left]) {
 			return nil, false
 		}
 		for i, v := range llm.List(m["content"]) {

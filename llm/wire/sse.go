@@ -28,6 +28,7 @@ type Reader struct {
 	text   []byte // of the line that is read
 	raw    []byte // of the event that was read last
 	data   []byte
+	name   string // of the last event that had one; the next mostly has the same
 }
 
 // NewReader returns a reader of the events of r.
@@ -89,7 +90,10 @@ func (r *Reader) next() (Event, error) {
 		value = bytes.TrimPrefix(value, []byte{' '})
 		switch string(field) {
 		case "event":
-			ev.Name = string(value)
+			if r.name != string(value) {
+				r.name = string(value)
+			}
+			ev.Name = r.name
 		case "data":
 			if has {
 				data = append(data, '\n')
