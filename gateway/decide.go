@@ -111,6 +111,9 @@ type visit struct {
 	at   *bound
 	hold time.Duration
 	r    *http.Request
+	span Span
+	// outcome is the lowest of those that were decided, for the span.
+	outcome proviso.Outcome
 }
 
 // visited finds the caller and the session, begins the session where it is new, and runs f in it. Where it cannot it answers itself.
@@ -125,21 +128,46 @@ func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session 
 		fail(w, openai.Chat, wire.Denial{Status: http.StatusUnauthorized, Code: "unauthorized", Text: err.Error() + " [" + CodeCaller + "]"})
 		return
 	}
-	v := &visit{Server: s, who: who, r: r}
+	v := &visit{Server: s, who: who, r: r, span: noSpan{}, outcome: proviso.Allow}
+	if t := s.cfg.Telemetry.Trace; t != nil {
+		ctx, span := t.Start(r, route)
+		v.r, v.span = r.WithContext(ctx), span
+		defer v.traced()
+	}
 	if v.conv, v.at, err = s.join(r.Context(), gen, &who, route); err != nil {
 		fail(w, openai.Chat, wire.Denial{Status: http.StatusServiceUnavailable, Code: "session_unavailable", Text: err.Error()})
 		return
 	}
 	defer v.conv.leave()
+	v.span.Set("proviso.policy", v.at.policy.Digest())
 	w.Header().Set(HeaderSession, who.handle)
 	w.Header().Set("X-Policy-Version", v.at.policy.Digest())
 	f(v)
+}
+
+// traced ends the span of the request.
+func (v *visit) traced() {
+	v.span.Set("proviso.outcome", v.outcome.String())
+	v.span.Set("proviso.session", v.who.session)
+	failure := ""
+	if v.outcome != proviso.Allow {
+		failure = v.outcome.String()
+	}
+	v.span.End(failure)
+}
+
+// note counts a decision and tells of it.
+func (v *visit) note(r *proviso.Record) {
+	v.outcome = min(v.outcome, r.Decision.Outcome)
+	v.counts.decided("decide", r)
+	decisionSpan(v.span, r)
 }
 
 // decide decides one question.
 func (v *visit) decide(ctx context.Context, q *question) (map[string]any, string) {
 	at, body, msg := q.event()
 	if msg != "" {
+		v.outcome = proviso.Deny
 		return nil, msg
 	}
 	if q.Hold != "" {
@@ -152,6 +180,7 @@ func (v *visit) decide(ctx context.Context, q *question) (map[string]any, string
 	ev := proviso.Event{Session: v.who.session, Point: at, Agents: v.who.agents, Body: body}
 	if call, ok := body.(*proviso.ToolCall); ok && !v.who.resolved && v.at.traits.tools[call.Tool].stateful {
 		v.counts.stateful.Add(1)
+		v.outcome = proviso.Deny
 		return map[string]any{"outcome": "deny", "allow": false, "code": CodeStateful, "explanation": "what happened before decides about " + call.Tool + ", and this request names no session; send the header " + HeaderSession + " of an earlier answer"}, ""
 	}
 	if q.Dry {
@@ -166,7 +195,7 @@ func (v *visit) decide(ctx context.Context, q *question) (map[string]any, string
 	for err != nil && v.hold > 0 && e.Record.Decision.Outcome == proviso.Escalate && v.waited(ctx, e.Record, deadline) {
 		e, err = v.at.guard.Do(ctx, ev, nil)
 	}
-	v.counts.decided("decide", e.Record)
+	v.note(e.Record)
 	v.conv.remember(e.Record)
 	return effectOf(e), ""
 }
@@ -204,6 +233,7 @@ func (v *visit) begin(ctx context.Context, at proviso.Point) map[string]any {
 		return nil
 	}
 	e, err := v.at.guard.Do(ctx, proviso.Event{Session: v.who.session, Point: proviso.SessionStart, Agents: v.who.agents, Body: v.who.start()}, nil)
+	decisionSpan(v.span, e.Record)
 	v.conv.remember(e.Record)
 	if err != nil {
 		return effectOf(e)
@@ -275,6 +305,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) (ok bool, f
 		status := http.StatusBadRequest
 		if bad, ok := err.(*badBody); ok {
 			status = bad.status
+		}
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "1")
 		}
 		undecided(w, status, err.Error())
 		return false, free
@@ -369,7 +402,7 @@ func (v *visit) parallel(ctx context.Context, items []question) (results []any, 
 	}
 	effects, _ := v.at.guard.Batch(ctx, events, nil)
 	for i := range effects {
-		v.counts.decided("decide", effects[i].Record)
+		v.note(effects[i].Record)
 		results = append(results, effectOf(effects[i]))
 	}
 	return results, ""

@@ -14,9 +14,11 @@ type Parent interface {
 	Decision(name string, began time.Time) Span
 }
 
-// decisionSpan tells a tracer that wants to know of one decision about the request: what was decided at which point, and by which rules. It says nothing of what was decided about: no text, no arguments.
-func (x *exchange) decisionSpan(r *proviso.Record) {
-	parent, ok := x.span.(Parent)
+func (x *exchange) decisionSpan(r *proviso.Record) { decisionSpan(x.span, r) }
+
+// decisionSpan tells a tracer that wants to know of one decision about a request: what was decided at which point, and by which rules. It says nothing of what was decided about: no text, no arguments.
+func decisionSpan(request Span, r *proviso.Record) {
+	parent, ok := request.(Parent)
 	if !ok {
 		return
 	}

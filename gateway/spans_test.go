@@ -18,6 +18,7 @@ import (
 type spanBook struct {
 	mu    sync.Mutex
 	wants bool
+	all   bool // those of requests as well
 	lines []string
 }
 
@@ -29,7 +30,10 @@ type notedSpan struct {
 }
 
 func (b *spanBook) Start(r *http.Request, name string) (context.Context, Span) {
-	return r.Context(), &notedSpan{book: b}
+	if !b.all {
+		name = ""
+	}
+	return r.Context(), &notedSpan{book: b, name: name}
 }
 
 func (s *notedSpan) Decision(name string, began time.Time) Span {
@@ -82,6 +86,27 @@ func TestDecisionsHaveSpans(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The decision API has a span for each request as well, with the lowest outcome, and below it one for each decision.
+func TestDecisionAPIHasSpans(t *testing.T) {
+	book := &spanBook{wants: true, all: true}
+	door := newDoor(t, func(c *Config) { c.Telemetry.Trace = book })
+	door.decide(`{"session":"s","tool":"lookup","args":{"id":"SECRET"}}`)
+	door.post("/v1/decide/batch", `{"session":"s","parallel":true,"items":[{"tool":"lookup","args":{"id":"A"}},{"tool":"erase","args":{}}]}`)
+	var got []string
+	for _, line := range book.lines {
+		if strings.Contains(line, "SECRET") {
+			t.Errorf("%s", line)
+		}
+		name, _, _ := strings.Cut(line, " proviso.")
+		got = append(got, strings.Join([]string{name, has(line, "proviso.point"), has(line, "proviso.outcome"), has(line, "proviso.tool")}, " "))
+	}
+	run := "run_guardrail proviso "
+	want := []string{run + "session_start allow ", run + "tool_call allow lookup", "decide  allow ", run + "tool_call allow lookup", run + "tool_call deny erase", "decide  deny "}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 // Spans of decisions that nobody wants cost nothing.
