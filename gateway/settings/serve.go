@@ -35,6 +35,7 @@ func (d *Door) Serve(ctx context.Context, s Serving) error {
 	go func() { failed <- admin.Serve(s.Admin) }()
 	// What compiling the packs needed is a multiple of what serving needs; the machine has it back before the first request.
 	debug.FreeOSMemory()
+	forgetPages()
 	var tick <-chan time.Time
 	if s.Watch > 0 {
 		t := time.NewTicker(s.Watch)
