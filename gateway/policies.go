@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -196,36 +194,12 @@ func (s *Server) Reload(ctx context.Context) error {
 func wentBack(old, next *Rules) string {
 	for _, p := range next.Base {
 		for _, was := range old.Base {
-			if p.Name == was.Name && older(p.Version, was.Version) {
+			if p.Name == was.Name && pack.Older(p.Version, was.Version) {
 				return "the pack " + p.Name + " went back from version " + was.Version + " to " + p.Version
 			}
 		}
 	}
 	return ""
-}
-
-// older reports whether a version comes before another, both as numbers between dots, as the core of Semantic Versioning has them; what follows a - or + is not compared.
-func older(a, b string) bool {
-	x, y := versionNumbers(a), versionNumbers(b)
-	return x != nil && y != nil && slices.Compare(x, y) < 0
-}
-
-func versionNumbers(v string) (out []int) {
-	v = strings.TrimPrefix(v, "v")
-	if i := strings.IndexAny(v, "-+"); i >= 0 {
-		v = v[:i]
-	}
-	for _, part := range strings.Split(v, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil
-		}
-		out = append(out, n)
-	}
-	for len(out) > 1 && out[len(out)-1] == 0 { // 1.0 is 1
-		out = out[:len(out)-1]
-	}
-	return out
 }
 
 // termsIn are the terms that rules come with, or those of the configuration.
