@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -48,6 +47,7 @@ type bytesOfStream struct {
 	waiting []byte // events that may go out, kept back as long as the answer may be asked for anew, or become an error
 	ready   []byte // events that go out before the next byte is waited for
 	held    []byte // events that may not go out yet
+	data    []byte // what those of them say that are queued
 }
 
 var streamBytes = sync.Pool{New: func() any { return &bytesOfStream{} }}
@@ -56,8 +56,8 @@ var streamBytes = sync.Pool{New: func() any { return &bytesOfStream{} }}
 const maxKept = 64 << 10
 
 func (b *bytesOfStream) giveBack() {
-	b.waiting, b.ready, b.held = b.waiting[:0], b.ready[:0], b.held[:0]
-	if cap(b.waiting)+cap(b.ready)+cap(b.held) <= maxKept {
+	b.waiting, b.ready, b.held, b.data = b.waiting[:0], b.ready[:0], b.held[:0], b.data[:0]
+	if cap(b.waiting)+cap(b.ready)+cap(b.held)+cap(b.data) <= maxKept {
 		streamBytes.Put(b)
 	}
 }
@@ -65,8 +65,7 @@ func (b *bytesOfStream) giveBack() {
 // queued is an event that waits in held until the text of its choice is safe up to its end; 0 for one without text.
 type queued struct {
 	name              string
-	data              []byte
-	raw               int // bytes of held
+	raw, data         int // bytes of held, and of data
 	choice, part, end int
 	text              string
 }
@@ -225,7 +224,7 @@ func (st *stream) mark(ev wire.Event) *wire.Denial {
 
 // release lets the events go whose text can be no part of a match any more.
 func (st *stream) release() *wire.Denial {
-	n, at := 0, 0
+	n, at, dataAt := 0, 0, 0
 	for ; n < len(st.queue); n++ {
 		q := &st.queue[n]
 		if q.end > st.window.Safe(q.choice) {
@@ -235,7 +234,7 @@ func (st *stream) release() *wire.Denial {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
 			return &d
 		}
-		out := wire.Event{Name: q.name, Data: q.data, Raw: st.held[at : at+q.raw]}
+		out := wire.Event{Name: q.name, Data: st.data[dataAt : dataAt+q.data], Raw: st.held[at : at+q.raw]}
 		if text := st.window.Piece(q.choice, q.end-len(q.text), q.text); text != q.text {
 			var ok bool
 			if out, ok = st.sent.Piece(q.choice, q.part, text); !ok {
@@ -243,7 +242,7 @@ func (st *stream) release() *wire.Denial {
 				break
 			}
 		}
-		at += q.raw
+		at, dataAt = at+q.raw, dataAt+q.data
 		st.write(out.Raw)
 		if bad := st.mark(out); bad != nil {
 			return bad
@@ -251,6 +250,7 @@ func (st *stream) release() *wire.Denial {
 	}
 	st.queue = st.queue[:copy(st.queue, st.queue[n:])]
 	st.held = st.held[:copy(st.held, st.held[at:])]
+	st.data = st.data[:copy(st.data, st.data[dataAt:])]
 	return nil
 }
 
@@ -282,13 +282,13 @@ func (st *stream) settle() error {
 	if st.window == nil {
 		return nil
 	}
-	at := 0
+	at, dataAt := 0, 0
 	for i := range st.queue {
 		q := &st.queue[i]
-		if _, err := st.sent.Next(wire.Event{Name: q.name, Data: q.data, Raw: st.held[at : at+q.raw]}); err != nil {
+		if _, err := st.sent.Next(wire.Event{Name: q.name, Data: st.data[dataAt : dataAt+q.data], Raw: st.held[at : at+q.raw]}); err != nil {
 			return err
 		}
-		at += q.raw
+		at, dataAt = at+q.raw, dataAt+q.data
 	}
 	st.events, st.queue, st.window = st.sent, nil, nil
 	return nil
@@ -303,7 +303,8 @@ func (st *stream) keep(ev wire.Event, c wire.Chunk) {
 	if st.window == nil {
 		return
 	}
-	q := queued{name: ev.Name, data: bytes.Clone(ev.Data), raw: len(ev.Raw), choice: c.Choice, part: c.Part, text: c.Text}
+	st.data = append(st.data, ev.Data...)
+	q := queued{name: ev.Name, raw: len(ev.Raw), data: len(ev.Data), choice: c.Choice, part: c.Part, text: c.Text}
 	if c.Kind == wire.Text {
 		if q.end = st.window.Len(c.Choice); c.Text == "" {
 			q.end++ // what begins or ends a text goes out with what follows

@@ -92,5 +92,8 @@ func (c *Choices) Piece(number, start int, piece string) string {
 		e.Start, e.End = max(e.Start-start, 0), min(e.End-start, len(piece))
 		mine = append(mine, e)
 	}
+	if mine == nil {
+		return piece
+	}
 	return proviso.RedactText(piece, mine)
 }
