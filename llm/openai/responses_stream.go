@@ -135,7 +135,6 @@ func (it *itemSeen) orders(final map[string]any) bool {
 var (
 	responseMembers = wire.NewMembers("output tools tool_choice tool_usage parallel_tool_calls max_tool_calls instructions text")
 	itemMembers     = wire.NewMembers("content")
-	plainMembers    = wire.NewMembers("type delta text refusal arguments input output_index content_index sequence_number item_id name command code output annotation")
 	eventMembers    = []struct {
 		begin   string
 		members wire.Members
@@ -143,6 +142,15 @@ var (
 		{"response.output_item.", wire.NewMembers("item")},
 		{"response.content_part.", wire.NewMembers("part")},
 		{"response.reasoning_summary_part.", wire.NewMembers("part")},
+		{"response.reasoning", wire.NewMembers("delta text")},
+		{"response.output_text.", wire.NewMembers("delta text")},
+		{"response.refusal.", wire.NewMembers("delta")},
+		{"response.function_call_arguments.", wire.NewMembers("delta arguments")},
+		{"response.mcp_call_arguments.", wire.NewMembers("delta arguments")},
+		{"response.custom_tool_call_input.", wire.NewMembers("delta input")},
+		{"response.code_interpreter_call_code.", wire.NewMembers("delta")},
+		{"response.shell_call_", wire.NewMembers("delta output")},
+		{"response.audio.", wire.NewMembers("delta")},
 		{"response.created", wire.NewMembers("response")}, {"response.queued", wire.NewMembers("response")}, {"response.in_progress", wire.NewMembers("response")},
 		{"response.completed", wire.NewMembers("response")}, {"response.incomplete", wire.NewMembers("response")},
 	}
@@ -155,7 +163,7 @@ func membersOf(kind string) wire.Members {
 			return e.members
 		}
 	}
-	return plainMembers
+	return nil
 }
 
 // textEvents are events of a message, and thoughtEvents what flows beside it.

@@ -31,7 +31,7 @@ func (known Members) Stray(object map[string]any) string {
 }
 
 // spoken are the names under which the formats keep answers, their parts and their texts.
-var spoken = NewMembers("choices delta message messages output outputs output_text item items part parts content contents content_block blocks response candidates text")
+var spoken = NewMembers("choices delta message messages output outputs output_text item items part parts content contents content_block blocks response candidates text arguments partial_json")
 
 func (known Members) bears(name string, v any) bool {
 	if known[name] {
