@@ -143,19 +143,22 @@ func (s *Store) redactBeside(ctx context.Context, session string, from, to uint6
 	if err != nil {
 		return 0, failure("redact", err)
 	}
-	if _, err := db.ExecContext(ctx, "PRAGMA busy_timeout = 5000"); err != nil {
-		return n, failure("redact", err)
-	}
 	// Also where nothing was left to take out: the last time somebody may have been reading.
-	var waits, a, b int
-	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&waits, &a, &b); err != nil {
-		return n, failure("redact", err)
+	waits := 1
+	for end := time.Now().Add(turn); waits != 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		var a, b int
+		if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&waits, &a, &b); err != nil {
+			return n, failure("redact", err)
+		}
 	}
 	if waits != 0 {
 		return n, &Error{Code: CodeBusy, Op: "redact", Msg: "the words are out of the file, but its write-ahead log may still hold them", Hint: "say it again when fewer programs use the journal"}
 	}
 	return n, nil
 }
+
+// turn is how long somebody beside the writer waits for a turn.
+const turn = 5 * time.Second
 
 // beside opens a connection with a transaction that writes beside whoever writes the store.
 // It asks for the file every millisecond: SQLite's own waiting pauses for up to a tenth of a second, and a writer that is never idle leaves only moments in between.
@@ -165,7 +168,7 @@ func (s *Store) beside(ctx context.Context) (*sql.DB, *sql.Tx, error) {
 		return nil, nil, err
 	}
 	db.SetMaxOpenConns(1)
-	for end := time.Now().Add(5 * time.Second); ; {
+	for end := time.Now().Add(turn); ; {
 		tx, err := db.BeginTx(ctx, nil)
 		if err == nil {
 			return db, tx, nil
