@@ -98,14 +98,14 @@ func (c *Sign) tell(e *Env, what string, s *pack.Signature) error {
 	if e.Format == "json" {
 		return e.Print(s)
 	}
-	text := fmt.Sprintf("%s: %s %s, digest %.12s, signed %s", what, s.Pack, s.Version, s.Digest, s.Signed.Format(time.RFC3339))
+	text := fmt.Sprintf("%s %s, digest %.12s, signed %s", s.Pack, s.Version, s.Digest, s.Signed.Format(time.RFC3339))
 	if !s.From.IsZero() {
 		text += ", from " + s.From.Format(time.RFC3339)
 	}
 	if !s.Until.IsZero() {
 		text += ", until " + s.Until.Format(time.RFC3339)
 	}
-	return e.write(text + "\n")
+	return e.write(e.Hang(what+": ", text, 2))
 }
 
 // keyProblem tells what is wrong with a key.
