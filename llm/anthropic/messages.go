@@ -58,7 +58,9 @@ func (messagesWire) Request(raw []byte) (*wire.Request, error) {
 		if !ok {
 			return nil, wire.Malformed(at+"/role", "user or assistant")
 		}
-		t.stray(turnMembers, at, m)
+		if _, ok := m["content"]; !ok || len(m) > 2 { // nearly all have a role and a content
+			t.stray(turnMembers, at, m)
+		}
 		if err := t.content(at+"/content", role, m["content"]); err != nil {
 			return nil, err
 		}

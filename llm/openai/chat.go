@@ -117,7 +117,9 @@ func roomFor[T any](list []T) []T {
 
 func (t *transcript) message(at string, v any) error {
 	m := llm.Object(v)
-	t.stray(messageMembers, at, m)
+	if _, ok := m["content"]; !ok || len(m) > 2 { // most have a role and a content
+		t.stray(messageMembers, at, m)
+	}
 	switch role := llm.Text(m["role"]); role {
 	case "system", "developer", "user":
 		texts, err := t.texts(at+"/content", m["content"], proviso.Input)

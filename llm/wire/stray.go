@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/proviso-dev/proviso"
 )
@@ -37,9 +38,12 @@ func (known Members) bears(name string, v any) bool {
 	if known[name] {
 		return false
 	}
-	folded := strings.ToLower(strings.ToUpper(name)) // by way of capitals, as the long s and the sign of Kelvin fold to s and k
-	if known[folded] {
-		return v != nil
+	folded := name
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || 'A' <= r && r <= 'Z' }) {
+		folded = strings.ToLower(strings.ToUpper(name)) // by way of capitals, as the long s and the sign of Kelvin fold to s and k
+		if known[folded] {
+			return v != nil
+		}
 	}
 	switch v := v.(type) {
 	case string:

@@ -44,3 +44,12 @@ func TestFailure(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkStray(b *testing.B) {
+	known := NewMembers("choices")
+	m := map[string]any{"id": "1", "object": "o", "created": int64(1), "model": "m", "choices": []any{1}, "usage": map[string]any{"a": 1}, "service_tier": "s", "system_fingerprint": "f"}
+	b.ReportAllocs()
+	for b.Loop() {
+		known.Stray(m)
+	}
+}
