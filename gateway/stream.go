@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/gateway/window"
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/flow"
 )
@@ -24,13 +25,10 @@ type stream struct {
 	out    *http.ResponseController
 	idle   *time.Timer
 
-	// Behind a window events are read before they may go out. sent then reads those that did, and queue are the others.
-	window *flow.Choices
-	sent   wire.Stream
-	queue  []queued
-	looks  int  // how often what is replaced was looked for
-	looked bool // whether the text so far is denied whatever follows; asked once
-	early  bool // it is, and the upstream was stopped
+	window *flow.Choices // what is said behind a window; nil without one
+	looks  int           // how often what is replaced was looked for
+	looked bool          // whether the text so far is denied whatever follows; asked once
+	early  bool          // it is, and the upstream was stopped
 
 	begun bool // the head of our answer went out
 	over  bool // the upstream's answer was read to its end
@@ -44,10 +42,10 @@ type stream struct {
 
 // bytesOfStream is the memory of a stream that the next one may have.
 type bytesOfStream struct {
-	waiting []byte // events that may go out, kept back as long as the answer may be asked for anew, or become an error
-	ready   []byte // events that go out before the next byte is waited for
-	held    []byte // events that may not go out yet
-	data    []byte // what those of them say that are queued
+	waiting []byte       // events that may go out, kept back as long as the answer may be asked for anew, or become an error
+	ready   []byte       // events that go out before the next byte is waited for
+	held    []byte       // events that may not go out yet
+	queue   window.Queue // those behind a window
 }
 
 var streamBytes = sync.Pool{New: func() any { return &bytesOfStream{} }}
@@ -56,18 +54,11 @@ var streamBytes = sync.Pool{New: func() any { return &bytesOfStream{} }}
 const maxKept = 64 << 10
 
 func (b *bytesOfStream) giveBack() {
-	b.waiting, b.ready, b.held, b.data = b.waiting[:0], b.ready[:0], b.held[:0], b.data[:0]
-	if cap(b.waiting)+cap(b.ready)+cap(b.held)+cap(b.data) <= maxKept {
+	b.waiting, b.ready, b.held = b.waiting[:0], b.ready[:0], b.held[:0]
+	b.queue.Reset(nil, nil)
+	if cap(b.waiting)+cap(b.ready)+cap(b.held)+b.queue.Cap() <= maxKept {
 		streamBytes.Put(b)
 	}
-}
-
-// queued is an event that waits in held until the text of its choice is safe up to its end; 0 for one without text.
-type queued struct {
-	name              string
-	raw, data         int // bytes of held, and of data
-	choice, part, end int
-	text              string
 }
 
 // maxLooks is how often what is replaced in a text is looked for while it flows; every look reads all of it.
@@ -83,7 +74,8 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response, mayRevise bo
 	st := &stream{exchange: x, resp: resp, events: x.wire.Stream(), out: http.NewResponseController(x.w), flow: x.at.traits.text, bytesOfStream: streamBytes.Get().(*bytesOfStream)}
 	defer st.giveBack()
 	if st.flow.Windowed() {
-		st.window, st.sent = st.flow.Choices(), x.wire.Stream()
+		st.window = st.flow.Choices()
+		st.queue.Reset(st.window, x.wire.Stream())
 	}
 	st.idle = time.AfterFunc(x.gen.terms.Limits.Idle, func() { resp.Body.Close() })
 	defer st.idle.Stop()
@@ -183,9 +175,9 @@ func (st *stream) take(ctx context.Context, ev wire.Event, c wire.Chunk) *wire.D
 		} else {
 			st.waiting = append(st.waiting, ev.Raw...)
 		}
-	case st.holds || st.window != nil && (c.Kind == wire.Text || len(st.queue) > 0):
+	case st.holds || st.window != nil && (c.Kind == wire.Text || st.queue.Len() > 0):
 		st.keep(ev, c)
-		if int64(len(st.held)) > st.gen.terms.Limits.Answer {
+		if int64(len(st.held)+st.queue.Size()) > st.gen.terms.Limits.Answer {
 			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the answer is larger than what is decided on.")
 			return &d
 		}
@@ -198,13 +190,18 @@ func (st *stream) take(ctx context.Context, ev wire.Event, c wire.Chunk) *wire.D
 		return st.mark(ev) // it goes out before everything else, or nothing of this answer does
 	default:
 		if st.flowed += len(c.Text); st.flowed > maxText {
-			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
-			return &d
+			return largeText()
 		}
 		st.write(ev.Raw)
 		return st.mark(ev)
 	}
 	return nil
+}
+
+// largeText is the denial of a text beyond maxText.
+func largeText() *wire.Denial {
+	d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
+	return &d
 }
 
 // mark notes that an event went out as it came.
@@ -213,45 +210,31 @@ func (st *stream) mark(ev wire.Event) *wire.Denial {
 		st.events.Mark()
 		return nil
 	}
-	if _, err := st.sent.Next(ev); err != nil {
-		// unreachable: the other reader has taken it.
-		d := refusalBy(http.StatusBadGateway, CodeUpstream, "Policy: the upstream's answer cannot be read.")
-		return &d
+	return unreadable(st.queue.Went(ev))
+}
+
+// unreadable is the denial for an event that one reader has taken and the other does not, which cannot be; nil for none.
+func unreadable(err error) *wire.Denial {
+	if err == nil {
+		return nil
 	}
-	st.sent.Mark()
-	return nil
+	d := refusalBy(http.StatusBadGateway, CodeUpstream, "Policy: the upstream's answer cannot be read.")
+	return &d
 }
 
 // release lets the events go whose text can be no part of a match any more.
 func (st *stream) release() *wire.Denial {
-	n, at, dataAt := 0, 0, 0
-	for ; n < len(st.queue); n++ {
-		q := &st.queue[n]
-		if q.end > st.window.Safe(q.choice) {
-			break
+	more, err := st.queue.Release(func(raw []byte, text int) bool {
+		if st.flowed += text; st.flowed > maxText {
+			return false
 		}
-		if st.flowed += len(q.text); st.flowed > maxText {
-			d := refusalBy(http.StatusBadGateway, CodeTooLarge, "Policy: the text is larger than what is decided on.")
-			return &d
-		}
-		out := wire.Event{Name: q.name, Data: st.data[dataAt : dataAt+q.data], Raw: st.held[at : at+q.raw]}
-		if text := st.window.Piece(q.choice, q.end-len(q.text), q.text); text != q.text {
-			var ok bool
-			if out, ok = st.sent.Piece(q.choice, q.part, text); !ok {
-				st.holds = true
-				break
-			}
-		}
-		at, dataAt = at+q.raw, dataAt+q.data
-		st.write(out.Raw)
-		if bad := st.mark(out); bad != nil {
-			return bad
-		}
+		st.write(raw)
+		return true
+	})
+	if st.holds = !more; st.flowed > maxText {
+		return largeText()
 	}
-	st.queue = st.queue[:copy(st.queue, st.queue[n:])]
-	st.held = st.held[:copy(st.held, st.held[at:])]
-	st.data = st.data[:copy(st.data, st.data[dataAt:])]
-	return nil
+	return unreadable(err)
 }
 
 // follows adds the text of a chunk to what the window has seen, and finds what is replaced in it where something may be. It is false where the text has to wait.
@@ -282,15 +265,10 @@ func (st *stream) settle() error {
 	if st.window == nil {
 		return nil
 	}
-	at, dataAt := 0, 0
-	for i := range st.queue {
-		q := &st.queue[i]
-		if _, err := st.sent.Next(wire.Event{Name: q.name, Data: st.data[dataAt : dataAt+q.data], Raw: st.held[at : at+q.raw]}); err != nil {
-			return err
-		}
-		at, dataAt = at+q.raw, dataAt+q.data
+	if err := st.queue.Settle(); err != nil {
+		return err
 	}
-	st.events, st.queue, st.window = st.sent, nil, nil
+	st.events, st.held, st.window = st.queue.Sent(), append(st.held, st.queue.Raw()...), nil
 	return nil
 }
 
@@ -299,18 +277,11 @@ const maxText = 1 << 20
 
 // keep holds an event.
 func (st *stream) keep(ev wire.Event, c wire.Chunk) {
-	st.held = append(st.held, ev.Raw...)
 	if st.window == nil {
+		st.held = append(st.held, ev.Raw...)
 		return
 	}
-	st.data = append(st.data, ev.Data...)
-	q := queued{name: ev.Name, raw: len(ev.Raw), data: len(ev.Data), choice: c.Choice, part: c.Part, text: c.Text}
-	if c.Kind == wire.Text {
-		if q.end = st.window.Len(c.Choice); c.Text == "" {
-			q.end++ // what begins or ends a text goes out with what follows
-		}
-	}
-	st.queue = append(st.queue, q)
+	st.queue.Add(ev, c)
 }
 
 // write sends bytes to the caller, and before them what waited. They go out when there is nothing more at hand. Once the caller is gone it only remembers that.
@@ -412,7 +383,7 @@ func (st *stream) abort(d wire.Denial) {
 	}
 	events := st.events
 	if st.window != nil {
-		events = st.sent // what was not sent is not spoken of
+		events = st.queue.Sent() // what was not sent is not spoken of
 	}
 	st.write(events.Abort(d))
 	if st.outcome == "allow" {

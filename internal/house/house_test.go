@@ -23,7 +23,7 @@ NONE < internal/durable < internal/keyfile < gateway/settings;   internal/durabl
 document < retrieve;
 tree < draft/sentence;
 document, tree < policy/pack, policy/schema, policy/builtin < policy/condition < policy;
-policy < policy/importer, policy/starter, policy/lint, policy/flow, session;   policy/flow < gateway;
+policy < policy/importer, policy/starter, policy/lint, policy/flow, session;   policy/flow, llm/wire < gateway/window < gateway;
 session < policy/analyze, guard, eval/scorer, world;
 NONE < policy/analyze/regular, policy/analyze/linear < policy/analyze < policy/mutate;
 journal < journal/sqlite, journal/postgres;
