@@ -185,7 +185,10 @@ func (n *notifier) watch(a guard.Approvals) guard.Approvals {
 // pollApproval is how often a store is asked by whoever waits: another process may have answered.
 const pollApproval = 50 * time.Millisecond
 
-// answered waits until a request is not pending any more, or the context ends.
+// errDraining ends the wait for a person when the server is about to end.
+var errDraining = errors.New("the server is about to end")
+
+// answered waits until a request is not pending any more, the context ends, or the server is about to: who waits asks again where it goes on.
 func (n *notifier) answered(ctx context.Context, store guard.Approvals, id string) (proviso.Approval, error) {
 	tick := time.NewTicker(pollApproval)
 	defer tick.Stop()
@@ -193,6 +196,9 @@ func (n *notifier) answered(ctx context.Context, store guard.Approvals, id strin
 		a, err := store.Get(ctx, id)
 		if err != nil || a.Status(n.s.now()) != proviso.Pending {
 			return a, err
+		}
+		if n.s.draining.Load() {
+			return a, errDraining
 		}
 		select {
 		case <-tick.C:

@@ -52,8 +52,7 @@ func (x *exchange) count() {
 func (x *exchange) peek(ctx context.Context) *wire.Denial {
 	conv, at, err := x.join(ctx, x.gen, &x.who, x.wire.Name())
 	if err != nil {
-		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
-		d.Code = "session_unavailable"
+		d := notJoined(err)
 		return &d
 	}
 	defer conv.leave()

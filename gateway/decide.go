@@ -9,7 +9,6 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/llm"
-	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/llm/wire"
 )
 
@@ -117,7 +116,7 @@ type visit struct {
 }
 
 // visited finds the caller and the session, begins the session where it is new, and runs f in it. Where it cannot it answers itself.
-func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session string, f func(*visit)) {
+func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session string, refuse refuser, f func(*visit)) {
 	gen := s.gen.Load()
 	if session != "" {
 		r.Header.Set(HeaderSession, session)
@@ -125,7 +124,7 @@ func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session 
 	who, err := s.identify(r, gen)
 	if err != nil {
 		s.counts.refused.Add(1)
-		fail(w, openai.Chat, wire.Denial{Status: http.StatusUnauthorized, Code: "unauthorized", Text: err.Error() + " [" + CodeCaller + "]"})
+		refuse(w, http.StatusUnauthorized, CodeCaller, err.Error())
 		return
 	}
 	v := &visit{Server: s, who: who, r: r, span: noSpan{}, outcome: proviso.Allow}
@@ -135,7 +134,9 @@ func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session 
 		defer v.traced()
 	}
 	if v.conv, v.at, err = s.join(r.Context(), gen, &who, route); err != nil {
-		fail(w, openai.Chat, wire.Denial{Status: http.StatusServiceUnavailable, Code: "session_unavailable", Text: err.Error()})
+		d := notJoined(err)
+		code := llm.Text(llm.Object(decoded(d.Detail))["code"])
+		refuse(w, d.Status, code, strings.TrimSuffix(d.Text, " ["+code+"]"))
 		return
 	}
 	defer v.conv.leave()
@@ -185,7 +186,10 @@ func (v *visit) decide(ctx context.Context, q *question) (map[string]any, string
 	}
 	if q.Dry {
 		e, _ := v.at.guard.Peek(ctx, ev)
-		return effectOf(e), ""
+		out := effectOf(e)
+		// The id that it would have is that of the next record.
+		delete(out, "decision_id")
+		return out, ""
 	}
 	if d := v.begin(ctx, at); d != nil {
 		return d, ""
@@ -293,13 +297,21 @@ func answerJSON(w http.ResponseWriter, status int, doc any) {
 	w.Write(append(b, '\n'))
 }
 
-// undecided answers a question that cannot be understood: an outcome all the same, and what is wrong.
-func undecided(w http.ResponseWriter, status int, msg string) {
-	answerJSON(w, status, map[string]any{"outcome": "deny", "allow": false, "explanation": msg, "errors": []any{map[string]any{"code": wire.CodeFormat, "message": msg}}})
+// refuser answers a request of which nothing can be decided, in the form that its path has.
+type refuser func(w http.ResponseWriter, status int, code, msg string)
+
+// denied is the result of a question that is not decided: an outcome all the same, and what is wrong.
+func denied(code, msg string) map[string]any {
+	return map[string]any{"outcome": "deny", "allow": false, "explanation": msg, "errors": []any{map[string]any{"code": code, "message": msg}}}
+}
+
+// undecided is the refuser of the decision API.
+func undecided(w http.ResponseWriter, status int, code, msg string) {
+	answerJSON(w, status, denied(code, msg))
 }
 
 // read reads a body strictly into what v points to; false where it answered itself.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) (ok bool, free func()) {
+func (s *Server) read(w http.ResponseWriter, r *http.Request, v any, refuse refuser) (ok bool, free func()) {
 	b, free, err := s.body(w, r, s.gen.Load())
 	if err != nil {
 		status := http.StatusBadRequest
@@ -309,11 +321,11 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) (ok bool, f
 		if status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", "1")
 		}
-		undecided(w, status, err.Error())
+		refuse(w, status, wire.CodeFormat, err.Error())
 		return false, free
 	}
 	if err := proviso.DecodeStrict(b, v); err != nil {
-		undecided(w, http.StatusBadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, wire.CodeFormat, err.Error())
 		return false, free
 	}
 	return true, free
@@ -322,15 +334,15 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) (ok bool, f
 // serveDecide is POST /v1/decide.
 func (s *Server) serveDecide(w http.ResponseWriter, r *http.Request) {
 	var q question
-	ok, free := s.read(w, r, &q)
+	ok, free := s.read(w, r, &q, undecided)
 	defer free()
 	if !ok {
 		return
 	}
-	s.visited(w, r, "decide", q.Session, func(v *visit) {
+	s.visited(w, r, "decide", q.Session, undecided, func(v *visit) {
 		out, msg := v.decide(r.Context(), &q)
 		if msg != "" {
-			undecided(w, http.StatusBadRequest, msg)
+			undecided(w, http.StatusBadRequest, wire.CodeFormat, msg)
 			return
 		}
 		if id := llm.Text(out["decision_id"]); id != "" {
@@ -347,21 +359,31 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request) {
 		Parallel bool       `json:"parallel"`
 		Items    []question `json:"items"`
 	}
-	ok, free := s.read(w, r, &q)
+	ok, free := s.read(w, r, &q, undecided)
 	defer free()
 	if !ok {
 		return
 	}
 	if len(q.Items) == 0 || len(q.Items) > maxBatch {
-		undecided(w, http.StatusBadRequest, "items holds 1 to 256 questions")
+		undecided(w, http.StatusBadRequest, wire.CodeFormat, "items holds 1 to 256 questions")
 		return
 	}
-	s.visited(w, r, "decide", q.Session, func(v *visit) {
+	for i := range q.Items {
+		switch it := &q.Items[i]; {
+		case it.Session != "":
+			undecided(w, http.StatusBadRequest, wire.CodeFormat, "session stands beside items and not in them: all are of one session")
+			return
+		case q.Parallel && (it.Dry || it.Hold != ""):
+			undecided(w, http.StatusBadRequest, wire.CodeFormat, "parallel items have no dry and no hold; ask one after the other")
+			return
+		}
+	}
+	s.visited(w, r, "decide", q.Session, undecided, func(v *visit) {
 		var results []any
 		if q.Parallel {
 			var msg string
 			if results, msg = v.parallel(r.Context(), q.Items); msg != "" {
-				undecided(w, http.StatusBadRequest, msg)
+				undecided(w, http.StatusBadRequest, wire.CodeFormat, msg)
 				return
 			}
 		}
@@ -371,7 +393,7 @@ func (s *Server) serveBatch(w http.ResponseWriter, r *http.Request) {
 			}
 			out, msg := v.decide(r.Context(), &q.Items[i])
 			if msg != "" {
-				out = map[string]any{"outcome": "deny", "allow": false, "explanation": msg}
+				out = denied(wire.CodeFormat, msg)
 			}
 			results = append(results, out)
 		}
@@ -413,22 +435,25 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 	var q struct {
 		Input question `json:"input"`
 	}
-	ok, free := s.read(w, r, &q)
+	answer := func(w http.ResponseWriter, status int, out map[string]any) {
+		doc := map[string]any{"result": out, "decision_id": out["decision_id"]}
+		if p := r.PathValue("path"); p == "allow" || strings.HasSuffix(p, "/allow") {
+			doc["result"] = out["allow"]
+		}
+		answerJSON(w, status, doc)
+	}
+	refuse := func(w http.ResponseWriter, status int, code, msg string) { answer(w, status, denied(code, msg)) }
+	ok, free := s.read(w, r, &q, refuse)
 	defer free()
 	if !ok {
 		return
 	}
-	s.visited(w, r, "decide", q.Input.Session, func(v *visit) {
+	s.visited(w, r, "decide", q.Input.Session, refuse, func(v *visit) {
 		out, msg := v.decide(r.Context(), &q.Input)
-		status := http.StatusOK
 		if msg != "" {
-			status = http.StatusBadRequest
-			out = map[string]any{"outcome": "deny", "allow": false, "explanation": msg}
+			refuse(w, http.StatusBadRequest, wire.CodeFormat, msg)
+			return
 		}
-		answer := map[string]any{"result": out, "decision_id": out["decision_id"]}
-		if p := r.PathValue("path"); p == "allow" || strings.HasSuffix(p, "/allow") {
-			answer["result"] = out["allow"]
-		}
-		answerJSON(w, status, answer)
+		answer(w, http.StatusOK, out)
 	})
 }

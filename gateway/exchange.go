@@ -242,6 +242,19 @@ func (s *Server) join(ctx context.Context, gen *generation, who *identity, route
 	return conv, conv.at, nil
 }
 
+// notJoined tells why a session cannot be entered: an overlay that the caller asks for is the caller's to mend, everything else may pass.
+func notJoined(err error) wire.Denial {
+	var bad *OverlayError
+	if errors.As(err, &bad) {
+		d := refusalBy(http.StatusBadRequest, CodeOverlay, bad.Msg)
+		d.Code = "invalid_request"
+		return d
+	}
+	d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
+	d.Code = "session_unavailable"
+	return d
+}
+
 func (c *caller) keyID() string {
 	if c.key == nil {
 		return ""
@@ -253,8 +266,7 @@ func (c *caller) keyID() string {
 func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	var err error
 	if x.conv, x.at, err = x.join(ctx, x.gen, &x.who, x.wire.Name()); err != nil {
-		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
-		d.Code = "session_unavailable"
+		d := notJoined(err)
 		return &d
 	}
 	defer x.conv.leave()

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -74,7 +75,7 @@ func hashKey(key string) string {
 
 // caller is who sends a request.
 type caller struct {
-	principal string // parts sessions of different callers
+	principal string // parts sessions of different callers; it has no slash, which begins the name of a session behind it
 	key       *Key
 	claims    map[string]any
 	user      string
@@ -117,7 +118,7 @@ func (s *Server) whoIs(r *http.Request, keys []Key, by *Identity) (c caller, err
 		hash := hashKey(v)
 		if i := slices.IndexFunc(keys, func(k Key) bool { return hmac.Equal([]byte(k.Hash), []byte(hash)) }); i >= 0 {
 			k := &keys[i]
-			c = caller{principal: "key:" + k.ID, key: k, user: k.User, tags: k.Tags, virtual: r.Header.Get(HeaderKey) != v}
+			c = caller{principal: "key:" + url.PathEscape(k.ID), key: k, user: k.User, tags: k.Tags, virtual: r.Header.Get(HeaderKey) != v}
 			break
 		}
 		if t := by.Tokens; t != nil && strings.Count(v, ".") == 2 {
@@ -129,7 +130,7 @@ func (s *Server) whoIs(r *http.Request, keys []Key, by *Identity) (c caller, err
 			if sub == "" {
 				return c, &refusedCaller{"the token names no subject (sub)"}
 			}
-			c = caller{principal: "sub:" + sub, claims: claims, user: sub, virtual: r.Header.Get(HeaderKey) != v}
+			c = caller{principal: "sub:" + url.PathEscape(sub), claims: claims, user: sub, virtual: r.Header.Get(HeaderKey) != v}
 			break
 		}
 	}

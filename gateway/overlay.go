@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"slices"
+	"sync"
 	"testing/fstest"
 
 	"github.com/proviso-dev/proviso"
@@ -217,15 +217,18 @@ func (s *Server) serveAttach(w http.ResponseWriter, r *http.Request) {
 		Name    string            `json:"name"`
 		Files   map[string]string `json:"files"`
 	}
-	ok, free := s.read(w, r, &q)
+	refuse := func(w http.ResponseWriter, status int, code, msg string) {
+		answerJSON(w, status, map[string]any{"attached": false, "error": msg + " [" + code + "]"})
+	}
+	ok, free := s.read(w, r, &q, refuse)
 	defer free()
 	if !ok {
 		return
 	}
 	gen := s.gen.Load()
-	s.visited(w, r, "decide", q.Session, func(v *visit) {
+	s.visited(w, r, "decide", q.Session, refuse, func(v *visit) {
 		if !v.who.resolved {
-			answerJSON(w, http.StatusBadRequest, map[string]any{"attached": false, "error": "the request names no session; send " + HeaderSession + " [" + CodeOverlay + "]"})
+			refuse(w, http.StatusBadRequest, CodeOverlay, "the request names no session; send "+HeaderSession)
 			return
 		}
 		if err := s.attach(r.Context(), gen, &v.who, v.conv, "decide", overlay{q.Name, q.Files}); err != nil {

@@ -109,8 +109,18 @@ type EffectiveTool struct {
 	Stateful bool   `json:"stateful,omitempty"` // what happened before takes part
 }
 
-// Which says which policy holds for a subject.
+// Which says which policy holds for a subject. One that names a virtual key has the tags of that key, and its agent where it names none, as a request with the key has.
 func (r *Rules) Which(s Subject) (*Effective, error) {
+	if s.Key != "" && len(r.Keys) > 0 {
+		i := slices.IndexFunc(r.Keys, func(k Key) bool { return k.ID == s.Key })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: no key has the id %q; see keys of the settings", errConfig, s.Key)
+		}
+		s.Tags = slices.Concat(r.Keys[i].Tags, s.Tags)
+		if len(s.Agents) == 0 {
+			s.Agents = commaList(r.Keys[i].Agent)
+		}
+	}
 	packs, attached := r.packsFor(s, nil)
 	p, found := policy.Compile(packs...)
 	if p == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/gateway/token"
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
@@ -168,7 +169,7 @@ func TestSessionsCannotBeTakenOver(t *testing.T) {
 func TestSourcesOfSessions(t *testing.T) {
 	public, private, _ := ed25519.GenerateKey(rand.Reader)
 	set, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "k", Algorithm: "EdDSA", Use: "sig"}}})
-	tokens := &Tokens{Keys: set, Issuer: "us", Audience: "proviso"}
+	tokens := &token.Verifier{Keys: set, Issuer: "us", Audience: "proviso"}
 	if err := tokens.Check(); err != nil {
 		t.Fatal(err)
 	}

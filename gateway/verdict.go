@@ -30,7 +30,7 @@ func (x *exchange) decide(ctx context.Context, r *wire.Response, text bool) *ver
 	out := &verdicts{verdicts: make([]wire.Verdict, len(r.Choices)), said: make([]string, len(r.Choices))}
 	conv, at, err := x.join(ctx, x.gen, &x.who, x.wire.Name())
 	if err != nil {
-		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
+		d := notJoined(err)
 		for i := range out.verdicts {
 			out.verdicts[i].Refusal = d.Text
 		}

@@ -124,7 +124,11 @@ func Detail(r *proviso.Record) map[string]any {
 	for _, m := range d.Missing {
 		var tools []any
 		for _, s := range m.Suppliers {
-			tools = append(tools, map[string]any{"tool": s.Tool, "open": s.Open})
+			tool := map[string]any{"tool": s.Tool, "open": s.Open}
+			if len(s.Args) > 0 {
+				tool["args"] = s.Args
+			}
+			tools = append(tools, tool)
 		}
 		missing = append(missing, map[string]any{"kind": string(m.Kind), "fact": m.Fact, "question": m.Question, "ask": m.Ask, "suppliers": tools})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/proviso-dev/proviso"
 	"github.com/proviso-dev/proviso/gateway"
 	"github.com/proviso-dev/proviso/gateway/otlp"
+	"github.com/proviso-dev/proviso/gateway/token"
 	"github.com/proviso-dev/proviso/guard"
 	"github.com/proviso-dev/proviso/internal/durable"
 	"github.com/proviso-dev/proviso/internal/strictyaml"
@@ -427,9 +428,9 @@ func (f *Flags) terms(s *File) (t gateway.Terms, err error) {
 		if err != nil {
 			return t, bad(f.File, "identity.token.keys: "+because(err), "name the file of a JSON Web Key Set")
 		}
-		tokens := &gateway.Tokens{Keys: keys, Issuer: x.Issuer, Audience: x.Audience}
+		tokens := &token.Verifier{Keys: keys, Issuer: x.Issuer, Audience: x.Audience}
 		if err := tokens.Check(); err != nil {
-			return t, err
+			return t, fmt.Errorf("%s: identity.token: %w", f.File, err)
 		}
 		t.Identity.Tokens, t.Identity.Claim = tokens, x.Claim
 	}

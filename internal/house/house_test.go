@@ -30,7 +30,7 @@ journal < journal/sqlite, journal/postgres;
 llm < llm/wire < llm/openai, llm/anthropic < llm/endpoint;   llm, internal/testkit < llm/formattest;
 llm, retrieve < judge;
 llm, retrieve, policy/analyze, draft/sentence < draft;
-guard, judge, llm/openai, llm/anthropic < gateway;   gateway < gateway/otlp;   gateway, journal < gateway/live;   gateway/otlp, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
+guard, judge, llm/openai, llm/anthropic < gateway;   gateway < gateway/otlp;   gateway, journal < gateway/live;   proviso < gateway/token;   gateway/otlp, gateway/token, journal/sqlite < gateway/settings;   guard < mcpproxy;   proviso < hook;
 guard, eval/scorer, llm/openai, llm/anthropic, internal/form < audit < audit/coverage;
 llm < world;   world < world/scene, world/service, world/version, world/paths;   policy/analyze, policy/mutate < world/paths;   guard, journal, world, eval/scorer < rollout;
 guard, world, eval/scorer < reward < reward/serve;   internal/form < reward/serve;

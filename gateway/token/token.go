@@ -1,4 +1,5 @@
-package gateway
+// Package token verifies the JSON Web Tokens by which callers of a gateway say who they are.
+package token
 
 import (
 	"encoding/json"
@@ -12,8 +13,8 @@ import (
 	"github.com/proviso-dev/proviso"
 )
 
-// Tokens verifies JSON Web Tokens (RFC 7519) with the public keys of a JSON Web Key Set. Symmetric keys are not taken: whoever verifies with one can sign as well.
-type Tokens struct {
+// Verifier verifies JSON Web Tokens (RFC 7519) with the public keys of a JSON Web Key Set. Symmetric keys are not taken: whoever verifies with one can sign as well.
+type Verifier struct {
 	Keys     []byte // a JSON Web Key Set
 	Issuer   string // has to be the token's issuer
 	Audience string // has to be among the token's audiences
@@ -26,23 +27,23 @@ type Tokens struct {
 var signatures = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA}
 
 // Check reads the keys. It is called before the first Verify.
-func (t *Tokens) Check() error {
+func (t *Verifier) Check() error {
 	if err := json.Unmarshal(t.Keys, &t.set); err != nil || len(t.set.Keys) == 0 {
-		return fmt.Errorf("%w: the key set of tokens cannot be read; give a JSON Web Key Set with public keys", errConfig)
+		return errors.New("the key set of tokens cannot be read; give a JSON Web Key Set with public keys")
 	}
 	for _, k := range t.set.Keys {
 		if !k.IsPublic() || !k.Valid() {
-			return fmt.Errorf("%w: the key set of tokens holds a key %q that is not public or not valid", errConfig, k.KeyID)
+			return fmt.Errorf("the key set of tokens holds a key %q that is not public or not valid; leave it out", k.KeyID)
 		}
 	}
 	if t.Issuer == "" || t.Audience == "" {
-		return fmt.Errorf("%w: tokens need an issuer and an audience, so that those made for others are not taken", errConfig)
+		return errors.New("tokens need an issuer and an audience, so that those made for others are not taken")
 	}
 	return nil
 }
 
 // Verify returns the claims of a token whose signature, issuer, audience and times hold. A token without a time of expiry is refused.
-func (t *Tokens) Verify(token string) (map[string]any, error) {
+func (t *Verifier) Verify(token string) (map[string]any, error) {
 	parsed, err := jwt.ParseSigned(token, signatures)
 	if err != nil {
 		return nil, errors.New("it is no signed token")
