@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso/engine"
+	"github.com/proviso-dev/proviso/internal/reach"
 )
 
 // ServerOptions say what a server offers.
@@ -129,6 +130,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		if subtle.ConstantTimeCompare([]byte(given), []byte(s.o.Key)) != 1 {
 			answer(w, http.StatusUnauthorized, failure{Type: "request_failed", Error: "the key is missing or wrong; send it as X-API-Key", Category: "user"})
+			return
+		}
+	}
+	// No client of this API is a page, and a page that a stranger made must not train on this machine.
+	if r.Header.Get("Origin") != "" {
+		if why := reach.ForeignPage(r, nil); why != "" {
+			answer(w, http.StatusForbidden, failure{Type: "request_failed", Error: why, Category: "user"})
 			return
 		}
 	}

@@ -438,3 +438,21 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// A page that a stranger made must not train on this machine, whatever name it has for it; a client of the network, which has no origin, may.
+func TestForeignPages(t *testing.T) {
+	s := NewServer(ServerOptions{})
+	defer s.Close()
+	for origin, want := range map[string]bool{"": true, "http://localhost:3000": true, "http://evil.example": false, "http://trainer": false, "null": false} {
+		r := httptest.NewRequest("GET", "http://trainer/api/v1/healthz", nil)
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+			r.Host = strings.TrimPrefix(origin, "http://")
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if got := w.Code != 403; got != want {
+			t.Errorf("from %q: status %d", origin, w.Code)
+		}
+	}
+}

@@ -17,7 +17,7 @@ const layers = `
 NONE < proviso, nn, engine, train/objective, internal/testkit, internal/form, docs, examples;
 NONE < internal/lazyregexp < document/pdf, document, llm, tree;
 NONE < document/pdf < document;   proviso < document, tree, llm, journal;   proviso, internal/durable < internal/resume < audit, rollout;
-NONE < internal/reach < gateway, mcpproxy;
+NONE < internal/reach < gateway, mcpproxy, model/serve, reward/serve, engine/tinker;
 NONE < internal/strictyaml < policy/importer, gateway/settings, reward, train;
 NONE < internal/durable < internal/keyfile < gateway/settings;   internal/durable < llm/endpoint, gateway, mcpproxy, model, dataset/export, train;
 document < retrieve;

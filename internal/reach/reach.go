@@ -16,7 +16,7 @@ import (
 // A browser names the host that the page thinks it talks to, and the page's origin; other clients name the address that they were given.
 func ForeignPage(r *http.Request, hosts []string) string {
 	if !own(r.Host, hosts) {
-		return fmt.Sprintf("the host %q is not one of this server's; list it under hosts", name(r.Host))
+		return fmt.Sprintf("the host %q is neither this machine nor an address in numbers", name(r.Host))
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/reach"
 	"github.com/proviso-dev/proviso/model"
 	"github.com/proviso-dev/proviso/model/chat"
 )
@@ -53,20 +53,12 @@ func New(g *model.Generator, o Options) http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !numbered(r.Host) {
-			fail(w, http.StatusForbidden, "forbidden", "the host "+strconv.Quote(r.Host)+" is neither localhost nor an address", "")
+		if why := reach.ForeignPage(r, nil); why != "" {
+			fail(w, http.StatusForbidden, "forbidden", why, "")
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-// numbered reports whether a host is localhost or an address in numbers.
-func numbered(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

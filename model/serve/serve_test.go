@@ -199,7 +199,7 @@ func TestDoor(t *testing.T) {
 		{"GET", "/v1/models", "", "", "", 200, `"id":"tiny"`},
 		{"GET", "/health", "", "localhost:80", "", 200, "ok"},
 		{"GET", "/health", "", "[::1]:80", "", 200, "ok"},
-		{"GET", "/health", "", "evil.example:80", "", 403, "neither localhost"},
+		{"GET", "/health", "", "evil.example:80", "", 403, "neither this machine"},
 		{"GET", "/v1/chat/completions", "", "", "", 405, ""},
 		{"POST", "/v1/else", "application/json", "", "{}", 404, ""},
 		{"POST", "/v1/chat/completions", "text/plain", "", "{}", 415, "content type"},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/reach"
 	"github.com/proviso-dev/proviso/reward"
 	"github.com/proviso-dev/proviso/world"
 )
@@ -176,10 +177,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	// A page in a browser may reach what listens on this machine; no trainer sends an origin.
-	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
-		s.fail(w, refusal{http.StatusForbidden, CodeRequest, "pages of another origin are not answered"})
-		return
+	// A page in a browser may reach what listens on this machine; no trainer sends an origin, and trainers name this machine as their network does.
+	if r.Header.Get("Origin") != "" {
+		if why := reach.ForeignPage(r, nil); why != "" {
+			s.fail(w, refusal{http.StatusForbidden, CodeRequest, why})
+			return
+		}
 	}
 	s.mux.ServeHTTP(w, r)
 }
