@@ -101,6 +101,11 @@ func TestRequestsOfAgents(t *testing.T) {
 					want = append(want, u.tool)
 				}
 			}
+			for line := range strings.Lines(body) {
+				if strings.Contains(line, `"choices":[],`) && strings.Count(body, line) > 1 {
+					t.Errorf("it is there twice: %s", line)
+				}
+			}
 			if strings.Join(names, " ") != strings.Join(want, " ") || !strings.Contains(body, "denied") {
 				t.Errorf("the agent got the calls %q, want %q\n%s", names, want, body)
 			}
@@ -126,7 +131,12 @@ func dialectOfPath(t *testing.T, path string) dialect {
 func allowAll(t *testing.T, tools []wire.Tool, denied string) *pack.Pack {
 	t.Helper()
 	var list []any
+	known := map[string]bool{}
 	for _, tool := range tools {
+		if known[tool.Name] {
+			continue
+		}
+		known[tool.Name] = true
 		list = append(list, m{"type": "function", "function": m{"name": tool.Name, "parameters": m{"type": "object", "additionalProperties": true}}})
 	}
 	rules := "grants:\n  - {tools: ['*']}\n"

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/proviso-dev/proviso"
@@ -310,8 +311,16 @@ func offered(doc map[string]any) (out []wire.Tool, err error) {
 			return nil, wire.Malformed("/"+k, "a list")
 		}
 	}
+	chosen := map[string][]string{} // by server: the tools that its toolset in the list names
 	for i, v := range llm.List(doc["tools"]) {
-		one, err := entry(wire.At("/tools", i), llm.Object(v))
+		m, at := llm.Object(v), wire.At("/tools", i)
+		if names := enabled(m); names != nil {
+			server := llm.Text(m["mcp_server_name"])
+			chosen[server] = names
+			out = append(out, ofServer(server, names, llm.Text(m["type"]), at)...)
+			continue
+		}
+		one, err := entry(at, m)
 		if err != nil {
 			return nil, err
 		}
@@ -320,15 +329,38 @@ func offered(doc map[string]any) (out []wire.Tool, err error) {
 	for i, v := range llm.List(doc["mcp_servers"]) {
 		m, at := llm.Object(v), wire.At("/mcp_servers", i)
 		server := llm.Text(m["name"])
-		allowed := llm.List(llm.Object(m["tool_configuration"])["allowed_tools"])
-		for _, a := range allowed {
-			out = append(out, wire.Tool{Name: server + "." + llm.Text(a), Kind: "mcp_server", At: at, Hosted: true})
+		allowed := chosen[server]
+		for _, a := range llm.List(llm.Object(m["tool_configuration"])["allowed_tools"]) {
+			allowed = append(allowed, llm.Text(a))
 		}
-		if len(allowed) == 0 {
-			out = append(out, wire.Tool{Name: server + ".*", Kind: "mcp_server", At: at, Hosted: true})
+		if allowed == nil {
+			allowed = []string{"*"}
 		}
+		out = append(out, ofServer(server, allowed, "mcp_server", at)...)
 	}
 	return out, nil
+}
+
+// enabled are the tools that the toolset of a server names, where it leaves all others out.
+func enabled(toolset map[string]any) (names []string) {
+	if toolset["type"] != "mcp_toolset" || llm.Object(toolset["default_config"])["enabled"] != false {
+		return nil
+	}
+	for name, v := range llm.Object(toolset["configs"]) {
+		if llm.Object(v)["enabled"] == true {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ofServer are tools of a server that the provider asks.
+func ofServer(server string, names []string, kind, at string) (out []wire.Tool) {
+	for _, n := range names {
+		out = append(out, wire.Tool{Name: server + "." + n, Kind: kind, At: at, Hosted: true})
+	}
+	return out
 }
 
 // toolsets are the kinds of entries that stand for several tools which the client runs, by their beginning; their calls are named after them.

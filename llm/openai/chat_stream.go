@@ -271,6 +271,7 @@ func (s *chatStream) piece(x *callDelta, f map[string]any) {
 
 // Mark notes what went out.
 func (s *chatStream) Mark() {
+	s.tail = nil
 	for _, c := range s.choices {
 		c.roleOut, c.contentOut, c.refusalOut = c.role, c.content.Len(), c.refusal.Len()
 	}
