@@ -110,7 +110,7 @@ type Limits struct {
 	InFlight   int           // requests at a time, beyond which they are told to come again: 1,024
 	Memory     int64         // bytes of all request bodies at a time: 256 MiB, or a sixteenth of GOMEMLIMIT where that is less
 	ReadBody   time.Duration // for a caller to send its whole body: 1 minute
-	Connect    time.Duration // to an upstream, and once more for its certificate: 10 seconds
+	Connect    time.Duration // to an upstream, once more for its certificate, and over HTTP/2 for a sign of life where nothing came for three times as long: 10 seconds
 	FirstByte  time.Duration // for the headers of an upstream's answer: 10 minutes
 	Idle       time.Duration // between two reads of a stream: 5 minutes
 	WriteStall time.Duration // for one write to a caller that does not read: 1 minute

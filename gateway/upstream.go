@@ -23,7 +23,7 @@ func newClient(limits *Limits, private bool) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: limits.Connect,
+			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: limits.Connect, HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * limits.Connect, PingTimeout: limits.Connect},
 			MaxIdleConns: 1024, MaxIdleConnsPerHost: 512, IdleConnTimeout: 90 * time.Second,
 			ResponseHeaderTimeout: limits.FirstByte, ExpectContinueTimeout: time.Second, MaxResponseHeaderBytes: 256 << 10,
 			WriteBufferSize: 16 << 10, ReadBufferSize: 16 << 10,

@@ -218,6 +218,7 @@ type h2Upstream struct {
 	url         string
 	pool        *x509.CertPool
 	connections atomic.Int64
+	pinged      atomic.Pointer[func(*http2.Framer)] // called when a sign of life was asked for and given; nil: none is given
 }
 
 func newH2Upstream(t *testing.T, serve func(conn int64, f *http2.Framer, stream uint32) bool) *h2Upstream {
@@ -258,6 +259,11 @@ func (u *h2Upstream) connection(c net.Conn, serve func(int64, *http2.Framer, uin
 		case *http2.SettingsFrame:
 			if !x.IsAck() {
 				f.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			if pinged := u.pinged.Load(); pinged != nil && !x.IsAck() {
+				f.WritePing(true, x.Data)
+				(*pinged)(f)
 			}
 		case *http2.DataFrame:
 			if x.StreamEnded() {
@@ -345,5 +351,35 @@ func TestUpstreamGoesAway(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A connection of which the other end is gone without a word, as when a machine loses power or a firewall forgets it: over HTTP/2 it is noticed long before the first byte is due, and an upstream that is only slow is waited for.
+func TestUpstreamIsHalfOpen(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		var asked uint32
+		up := newH2Upstream(t, func(_ int64, _ *http2.Framer, id uint32) bool {
+			asked = id
+			return true
+		})
+		if n := 0; !gone {
+			slow := func(f *http2.Framer) {
+				if n++; n == 3 {
+					h2Answer(f, asked, "application/json", chatPlain(fine), true)
+				}
+			}
+			up.pinged.Store(&slow)
+		}
+		door := newDoor(t, func(c *Config) {
+			c.Upstreams[0].URL = up.url
+			c.Limits.Connect, c.Limits.FirstByte = 50*time.Millisecond, 20*time.Second
+		})
+		door.trusting(up.pool)
+		began := time.Now()
+		status, _, body := door.post("/v1/chat/completions", chatRequest("m", hello, nil, false), HeaderSession, "one")
+		took := time.Since(began)
+		if gone != (status == http.StatusBadGateway || status == http.StatusGatewayTimeout) || gone && took > 10*time.Second || !gone && !strings.Contains(body, "all is well") {
+			t.Errorf("gone %v: after %s: %d %s", gone, took, status, body)
+		}
 	}
 }
