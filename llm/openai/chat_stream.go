@@ -115,7 +115,7 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		s.irregular, out.Kind = true, wire.Calls
 	}
 	for i, v := range list {
-		c, err := s.choice(wire.At("/choices", i), llm.Object(v))
+		c, err := s.choice(func() string { return wire.At("/choices", i) }, llm.Object(v))
 		if err != nil {
 			return wire.Chunk{}, err
 		}
@@ -145,10 +145,11 @@ func (s *chatStream) learn(ev wire.Event, choice map[string]any) {
 	s.like, s.likeName, s.likeRole = wire.NewTemplate(ev.Data, "/choices/0/delta/content", "/choices/0/index", "/obfuscation"), ev.Name, d["role"] != nil
 }
 
-func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
+// choice takes what a chunk says of one choice. at is where it says so, asked for only where something is wrong.
+func (s *chatStream) choice(at func() string, m map[string]any) (wire.Chunk, error) {
 	index, ok := m["index"].(int64)
 	if m["index"] != nil && !ok || index < 0 || index >= maxChoices {
-		return wire.Chunk{}, wire.Malformed(at+"/index", "the number of a choice")
+		return wire.Chunk{}, wire.Malformed(at()+"/index", "the number of a choice")
 	}
 	c := s.at(index)
 	out := wire.Chunk{Choice: int(index)}
@@ -164,7 +165,7 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 		v := d[t.key]
 		text, ok := v.(string)
 		if v != nil && !ok {
-			return out, wire.Malformed(at+"/delta/"+t.key, "a text")
+			return out, wire.Malformed(at()+"/delta/"+t.key, "a text")
 		}
 		if text != "" {
 			t.to.WriteString(text)
@@ -177,10 +178,10 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 	}
 	calls, ok := d["tool_calls"].([]any)
 	if d["tool_calls"] != nil && !ok {
-		return out, wire.Malformed(at+"/delta/tool_calls", "a list of calls")
+		return out, wire.Malformed(at()+"/delta/tool_calls", "a list of calls")
 	}
 	for i, v := range calls {
-		if err := s.call(wire.At(at, "delta", "tool_calls", i), c, llm.Object(v)); err != nil {
+		if err := s.call(func() string { return wire.At(at(), "delta", "tool_calls", i) }, c, llm.Object(v)); err != nil {
 			return out, err
 		}
 		out.Kind = wire.Calls
@@ -201,10 +202,33 @@ func (s *chatStream) choice(at string, m map[string]any) (wire.Chunk, error) {
 	return out, nil
 }
 
+// saidIn is the text of a delta: a text, nothing, or the texts of a list of texts and thoughts (Mistral).
+func saidIn(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case []any:
+		for _, p := range v {
+			part := llm.Object(p)
+			switch part["type"] {
+			case "thinking":
+			case "text":
+				text += llm.Text(part["text"])
+			default:
+				return "", false
+			}
+		}
+		return text, true
+	}
+	return "", false
+}
+
 // call takes one delta of one call. A delta without an index continues the call before it, or begins one where it names a function.
-func (s *chatStream) call(at string, c *chatDelta, m map[string]any) error {
+func (s *chatStream) call(at func() string, c *chatDelta, m map[string]any) error {
 	if m == nil {
-		return wire.Malformed(at, "a call")
+		return wire.Malformed(at(), "a call")
 	}
 	index, ok := m["index"].(int64)
 	if !ok {
@@ -233,7 +257,7 @@ func (s *chatStream) call(at string, c *chatDelta, m map[string]any) error {
 		default:
 			s.irregular = true // readers differ: some take the last, some join them
 			if v != *f.to {
-				return wire.Malformed(at+"/"+f.key, "one value for the call")
+				return wire.Malformed(at()+"/"+f.key, "one value for the call")
 			}
 		}
 	}

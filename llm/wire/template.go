@@ -27,8 +27,11 @@ const maxDigits = 18
 // It returns nil where a hole holds anything else. The data are copied.
 func NewTemplate(data []byte, at ...string) *Template {
 	t := &Template{found: make([][]byte, len(at))}
-	var spans []span
-	order := map[span]hole{}
+	type placed struct {
+		span
+		hole
+	}
+	all := make([]placed, 0, len(at))
 	for i, pointer := range at {
 		v, _, ok := find(data, steps(pointer))
 		if !ok {
@@ -42,13 +45,14 @@ func NewTemplate(data []byte, at ...string) *Template {
 		case !isNumber(data[v.start:v.end]):
 			return nil
 		}
-		spans, order[v] = append(spans, v), h
+		all = append(all, placed{v, h})
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+	slices.SortFunc(all, func(a, b placed) int { return a.start - b.start })
 	data = slices.Clone(data)
+	t.parts, t.holes = make([][]byte, 0, len(all)+1), make([]hole, 0, len(all))
 	last := 0
-	for _, s := range spans {
-		t.parts, t.holes, last = append(t.parts, data[last:s.start]), append(t.holes, order[s]), s.end
+	for _, p := range all {
+		t.parts, t.holes, last = append(t.parts, data[last:p.start]), append(t.holes, p.hole), p.end
 	}
 	t.parts = append(t.parts, data[last:])
 	return t
