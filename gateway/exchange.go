@@ -35,8 +35,9 @@ type exchange struct {
 	began    time.Time
 	upstream time.Duration // spent waiting for the upstream
 	tokens   tokens
-	last     string // the id of the newest decision
-	outcome  string // for the log
+	last     string         // the id of the newest decision
+	outcome  string         // for the log
+	denied   map[digest]int // what was denied in this request, and how often in the session
 }
 
 // model serves one wire.

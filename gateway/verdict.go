@@ -47,6 +47,9 @@ func (x *exchange) decide(ctx context.Context, r *wire.Response, text bool) *ver
 	}
 	// What is released has to reach the caller, so that it is not told as an error then.
 	out.final = out.final && !out.released
+	if out.final && out.denial != nil {
+		out.denial.Text += " It was denied before, as often as this session may try it. Stop, and ask a person. [" + CodeRepeated + "]"
+	}
 	out.mendable = out.denial != nil && !out.released && !out.final && out.note != ""
 	return out
 }
@@ -236,7 +239,7 @@ func (x *exchange) result(ctx context.Context, call *wire.Call, v *wire.CallVerd
 	return false
 }
 
-// again counts a denial and reports whether the agent was told the same too often.
+// again counts a denial, once in a request however often the model is asked in it, and reports whether the agent was told the same too often.
 func (x *exchange) again(r *proviso.Record) bool {
 	budget := x.cfg.Denials.Budget
 	if budget == 0 {
@@ -252,11 +255,22 @@ func (x *exchange) again(r *proviso.Record) bool {
 	case *proviso.Message:
 		key += b.Text
 	}
-	if n := x.conv.repeated(digestOf(key)); budget > 0 && n > budget {
-		x.counts.repeated.Add(1)
-		return true
+	d := digestOf(key)
+	n, known := x.denied[d]
+	if !known {
+		n = x.conv.repeated(d)
+		if x.denied == nil {
+			x.denied = map[digest]int{}
+		}
+		x.denied[d] = n
 	}
-	return false
+	if budget < 0 || n <= budget {
+		return false
+	}
+	if !known {
+		x.counts.repeated.Add(1)
+	}
+	return true
 }
 
 // wait waits until a person has answered the request for approval that a decision waits for. It is false where nobody did in time.
