@@ -154,6 +154,9 @@ func (t *transcript) texts(at string, v any, point proviso.Point) ([]wire.Segmen
 			m, at := llm.Object(p), wire.At(at, i)
 			kind := llm.Text(m["type"])
 			key, ok := textParts[kind]
+			if kind == "thinking" && point == proviso.Output {
+				continue // as some providers say what the model thought (Mistral)
+			}
 			if !ok {
 				t.unread(kind, at, point)
 				continue
@@ -170,7 +173,7 @@ func (t *transcript) texts(at string, v any, point proviso.Point) ([]wire.Segmen
 }
 
 func (t *transcript) assistant(at string, m map[string]any) error {
-	texts, err := t.texts(at+"/content", m["content"], proviso.Input)
+	texts, err := t.texts(at+"/content", m["content"], proviso.Output)
 	if err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func (t *transcript) assistant(at string, m map[string]any) error {
 	}
 	t.said(proviso.Assistant, texts)
 	if m["audio"] != nil {
-		t.unread("audio", at+"/audio", proviso.Input)
+		t.unread("audio", at+"/audio", proviso.Output)
 	}
 	calls, err := chatCalls(at, m)
 	for i := range calls {

@@ -162,9 +162,8 @@ func (s *chatStream) choice(at func() string, m map[string]any) (wire.Chunk, err
 		key string
 		to  *strings.Builder
 	}{{"content", &c.content}, {"refusal", &c.refusal}} {
-		v := d[t.key]
-		text, ok := v.(string)
-		if v != nil && !ok {
+		text, ok := saidIn(d[t.key])
+		if !ok {
 			return out, wire.Malformed(at()+"/delta/"+t.key, "a text")
 		}
 		if text != "" {
