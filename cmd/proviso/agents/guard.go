@@ -243,6 +243,9 @@ func summarize(e *Env, file string, before int64, began time.Time) error {
 		return e.Print(s)
 	}
 	sayLine(e, "proviso guard: ", fmt.Sprintf("%d decisions: %d allowed, %d denied, %d in need of information, %d for a person to approve; records in %s", s.Decisions, s.Allowed, s.Denied, s.NeedsInfo, s.Escalated, filepath.ToSlash(file)), 2)
+	if s.Decisions == 0 {
+		sayLine(e, "note: ", "the command asked no model by way of this gateway, so that nothing of it was decided; see that it reads OPENAI_BASE_URL or ANTHROPIC_BASE_URL", 6)
+	}
 	for i, x := range s.Denials {
 		if i == maxDenials {
 			e.Say("  and %d more; see proviso log query %s", len(s.Denials)-i, file)
