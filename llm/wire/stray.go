@@ -58,7 +58,7 @@ func (known Members) bears(name string, v any) bool {
 
 // namesCalls reports whether a name speaks of tools or calls, such as "executed_tools" or "functionCall".
 func namesCalls(folded string) bool {
-	return strings.Contains(folded, "tool") || strings.Contains(folded, "function") || strings.Contains(folded, "call")
+	return strings.Contains(folded, "tool") || strings.Contains(folded, "function") || strings.Contains(strings.ReplaceAll(folded, "callback", ""), "call")
 }
 
 // Failure returns the bytes of an event that tells an error, without anything of it that a client could take for an answer: nothing of that was decided.

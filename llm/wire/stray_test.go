@@ -18,6 +18,8 @@ func TestStray(t *testing.T) {
 		{`{"delta":{"a":1}}`, "delta"},
 		{`{"delta":{},"text":"","parts":[]}`, ""},
 		{`{"text":"a"}`, "text"},
+		{`{"callbacks":["log"],"success_callback":[1]}`, ""},
+		{`{"callback_calls":[1]}`, "callback_calls"},
 		{`{"metadata":{"tool_calls":[1]}}`, ""},
 	} {
 		var m map[string]any
