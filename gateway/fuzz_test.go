@@ -70,6 +70,7 @@ func FuzzStreams(f *testing.F) {
 	for i, d := range dialects {
 		f.Add(byte(i), []byte(d.stream(twoCalls)))
 		f.Add(byte(i), []byte(d.stream(fine)))
+		f.Add(byte(i), []byte("data:{}"))
 	}
 	f.Fuzz(func(t *testing.T, which byte, b []byte) {
 		w := dialects[int(which)%len(dialects)].wire
@@ -127,6 +128,7 @@ func FuzzRequests(f *testing.F) {
 		f.Add(byte(1), []byte(c.body))
 		f.Add(byte(2), []byte(c.body))
 	}
+	f.Add(byte(0), []byte(`{"messages":[{"role":"user","content":"a","tools/~1":[1]}]}`))
 	f.Fuzz(func(t *testing.T, which byte, b []byte) {
 		w := dialects[int(which)%len(dialects)].wire
 		q, err := w.Request(b)

@@ -106,7 +106,7 @@ func (t *transcript) unread(kind, at string, point proviso.Point) {
 // stray adds a member that no reader knows and that may be a call, or a text.
 func (t *transcript) stray(known wire.Members, at string, m map[string]any) {
 	if k := known.Stray(m); k != "" {
-		t.foreign(k, at+"/"+k)
+		t.foreign(k, at+"/"+wire.Step(k))
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *chatStream) Next(ev wire.Event) (wire.Chunk, error) {
 		out.Kind, out.Mixed = kind, mixed
 	}
 	if len(list) == 0 && out.Kind == wire.Around {
-		s.tail = append(s.tail, ev.Raw...)
+		s.tail = wire.AppendEvent(s.tail, ev.Name, bytes.ReplaceAll(ev.Data, []byte{'\n'}, []byte{' '}))
 	}
 	if len(list) == 1 && out.Kind == wire.Text {
 		s.learn(ev, llm.Object(list[0]))

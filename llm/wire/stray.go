@@ -74,7 +74,7 @@ func Failure(ev Event) []byte {
 		if _, text := v.(string); text || k == "response" || !failureMembers.bears(k, v) {
 			continue
 		}
-		data = Delete(data, "/"+escape(k))
+		data = Delete(data, "/"+Step(k))
 	}
 	if response, ok := doc["response"].(map[string]any); ok {
 		if list, ok := response["output"].([]any); !ok || len(list) > 0 {
@@ -82,7 +82,7 @@ func Failure(ev Event) []byte {
 		}
 		for k, v := range response {
 			if k != "output" && failureMembers.bears(k, v) {
-				data = Delete(data, "/response/"+escape(k))
+				data = Delete(data, "/response/"+Step(k))
 			}
 		}
 	}
@@ -95,5 +95,5 @@ func Failure(ev Event) []byte {
 // failureMembers are what an error event and a failed response have that speaks of tools and texts without being one: settings of the request, said once more.
 var failureMembers = NewMembers("error tool_choice tool_usage tools parallel_tool_calls max_tool_calls instructions")
 
-// escape makes a step of a pointer of a name (RFC 6901).
-func escape(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+// Step makes a step of a pointer of a name (RFC 6901).
+func Step(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
