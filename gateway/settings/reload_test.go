@@ -85,3 +85,75 @@ func TestSettingsAreReadAgain(t *testing.T) {
 		})
 	}
 }
+
+// What is looked at for changes is what was read: not the working folder where the settings name packs, not the records in the folder of a pack, and always in the same order. A folder that a link leads to is looked at, and so is one that could not be used.
+func TestWhatIsWatched(t *testing.T) {
+	base, night, releases := folder(t, small), folder(t, small), t.TempDir()
+	put := func(dir, name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range small {
+		put(filepath.Join(releases, "1"), name, text)
+		put(filepath.Join(releases, "2"), name, strings.ReplaceAll(text, "ring", "chime"))
+		put(night, name, strings.ReplaceAll(text, "name: p", "name: night"))
+	}
+	link := filepath.Join(releases, "current")
+	if err := os.Symlink(filepath.Join(releases, "1"), link); err != nil {
+		t.Skip("links cannot be made here: ", err)
+	}
+	put(base, "gateway.yaml", "packs: ["+link+"]\nattach: [{pack: "+night+", agents: [\"n-*\"]}]\noverlays: {a: "+link+", b: "+night+", c: "+link+"}\n")
+	t.Chdir(base)
+	data := filepath.Join(releases, "1", "data")
+	d, err := Open(t.Context(), &Flags{Packs: []string{"."}, File: filepath.Join(base, "gateway.yaml"), Data: data, Audit: "required", DenyAs: "refusal", Env: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	changed := func(what string, want bool) {
+		t.Helper()
+		if d.Changed(); d.Changed() != want {
+			t.Errorf("%s: changed is not %v", what, want)
+		}
+		if want {
+			err := d.Reread(t.Context())
+			t.Log(what, err)
+			for range 2 { // folders that are looked at for the first time are a change
+				if d.Changed(); d.Changed() {
+					d.Reread(t.Context())
+				}
+			}
+		}
+	}
+	for range 20 {
+		changed("nothing", false)
+	}
+	put(base, "notes.log", "of the working folder")
+	put(data, "more", "a record")
+	put(filepath.Join(night, ".git"), "HEAD", "x")
+	changed("what is no part of a pack", false)
+	put(night, "rules.yaml", "grants:\n  - {tools: [ring]}\nrules: []\n")
+	changed("an attached pack", true)
+	os.Remove(link)
+	if err := os.Symlink(filepath.Join(releases, "2"), link); err != nil {
+		t.Fatal(err)
+	}
+	changed("a link that leads elsewhere", true)
+	if digest := d.Status(t.Context()).Policy; digest == "" {
+		t.Error("no policy")
+	}
+	broken := filepath.Join(releases, "3")
+	put(broken, "proviso.yaml", "name: [")
+	put(base, "gateway.yaml", "packs: ["+link+"]\nattach: [{pack: "+broken+", agents: [\"n-*\"]}]\n")
+	changed("settings that name a broken pack", true)
+	put(broken, "proviso.yaml", "name: fine\nversion: \"1\"\n")
+	changed("the pack is mended", true)
+	if why := d.Status(t.Context()).Why; len(why) > 0 && strings.Contains(strings.Join(why, " "), "reload failed") {
+		t.Errorf("the mended pack was not read: %v", why)
+	}
+}

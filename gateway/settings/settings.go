@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -167,8 +168,8 @@ type Door struct {
 	ups     []gateway.Upstream
 	flags   *Flags
 	closers []func() error
-	watched atomic.Pointer[File] // what names the files that are looked at for changes: the settings as they were read last
-	seen    string               // what the files looked like when they were read
+	watched atomic.Pointer[[]string] // the files and folders that are looked at for changes: those that were read last
+	seen    string                   // what the files looked like when they were read
 	pending string
 }
 
@@ -501,7 +502,9 @@ func (f *Flags) load(d *Door) (*gateway.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := f.rules(s, by)
+	rules, dirs, err := f.rules(s, by)
+	watched := append(s.beside(f.File), dirs...)
+	d.watched.Store(&watched)
 	if err != nil {
 		return nil, err
 	}
@@ -516,12 +519,29 @@ func (f *Flags) load(d *Door) (*gateway.Rules, error) {
 			return nil, err
 		}
 	}
-	d.watched.Store(s)
 	return rules, nil
 }
 
-// rules reads the packs, attachments, overlays and keys.
-func (f *Flags) rules(s *File, by *vouching) (_ *gateway.Rules, err error) {
+// beside lists the files that settings are read from.
+func (s *File) beside(file string) (list []string) {
+	if file != "" {
+		list = append(list, file)
+	}
+	if t := s.Identity.Token; t != nil {
+		list = append(list, s.at(t.Keys))
+	}
+	for _, key := range s.Signatures.Keys {
+		list = append(list, s.at(key))
+	}
+	return list
+}
+
+// rules reads the packs, attachments, overlays and keys, and lists the folders that it read, the one that cannot be used included.
+func (f *Flags) rules(s *File, by *vouching) (_ *gateway.Rules, read []string, err error) {
+	load := func(dir string) (*pack.Pack, error) {
+		read = append(read, dir)
+		return by.pack(dir)
+	}
 	dirs := f.Packs
 	if len(s.Packs) > 0 && slices.Equal(dirs, []string{"."}) {
 		dirs = nil
@@ -531,35 +551,35 @@ func (f *Flags) rules(s *File, by *vouching) (_ *gateway.Rules, err error) {
 	}
 	rules := &gateway.Rules{Overlays: map[string]*pack.Pack{}}
 	for _, dir := range dirs {
-		p, err := by.pack(dir)
+		p, err := load(dir)
 		if err != nil {
-			return nil, err
+			return nil, read, err
 		}
 		rules.Base = append(rules.Base, p)
 		for _, at := range p.Attach {
-			x, err := by.pack(filepath.Join(dir, filepath.FromSlash(at.Pack.S)))
+			x, err := load(filepath.Join(dir, filepath.FromSlash(at.Pack.S)))
 			if err != nil {
-				return nil, err
+				return nil, read, err
 			}
 			rules.Attached = append(rules.Attached, gateway.Attachment{Packs: []*pack.Pack{x}, Agents: globsOf(at.Agents)})
 		}
 	}
 	for _, at := range s.Attach {
-		x, err := by.pack(s.at(at.Pack))
+		x, err := load(s.at(at.Pack))
 		if err != nil {
-			return nil, err
+			return nil, read, err
 		}
 		rules.Attached = append(rules.Attached, gateway.Attachment{Packs: []*pack.Pack{x}, Agents: at.Agents, Keys: at.Keys, Tags: at.Tags, Routes: at.Routes})
 	}
-	for name, dir := range s.Overlays {
-		if rules.Overlays[name], err = by.pack(s.at(dir)); err != nil {
-			return nil, err
+	for _, name := range slices.Sorted(maps.Keys(s.Overlays)) {
+		if rules.Overlays[name], err = load(s.at(s.Overlays[name])); err != nil {
+			return nil, read, err
 		}
 	}
 	for _, k := range s.Keys {
 		rules.Keys = append(rules.Keys, gateway.Key(k))
 	}
-	return rules, nil
+	return rules, read, nil
 }
 
 func globsOf(list []pack.Text) []string {
@@ -596,7 +616,8 @@ func Rules(f *Flags) (*gateway.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.rules(s, by)
+	rules, _, err := f.rules(s, by)
+	return rules, err
 }
 
 // Changed reports whether the files look otherwise than when they were read. They have to look the same twice, so that a file is not read while it is written.
@@ -613,44 +634,33 @@ func (d *Door) Changed() bool {
 	return true
 }
 
-// fingerprint is what the settings and the files of all packs look like: names, sizes, times.
+// fingerprint is what the settings and the files of all packs look like: names, sizes, times. Links are followed, so that a folder that is put in place of another is seen; the folder of records may lie in that of a pack.
 func (d *Door) fingerprint() string {
 	var b strings.Builder
-	file := d.watched.Load()
-	look := func(root string) {
-		filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	watched := d.watched.Load()
+	if watched == nil {
+		return ""
+	}
+	records, _ := os.Stat(d.file.Data)
+	for _, root := range *watched {
+		at, err := filepath.EvalSymlinks(root)
+		if err != nil {
+			continue
+		}
+		filepath.WalkDir(at, func(path string, e fs.DirEntry, err error) error {
 			if err != nil {
 				return nil
 			}
-			if e.IsDir() && path != root && strings.HasPrefix(e.Name(), ".") {
+			i, err := os.Stat(path)
+			switch {
+			case err != nil || path == at && e.IsDir():
+			case e.IsDir() && (strings.HasPrefix(e.Name(), ".") || records != nil && os.SameFile(i, records)):
 				return fs.SkipDir
-			}
-			if i, err := os.Stat(path); err == nil && !i.IsDir() {
+			case !i.IsDir():
 				fmt.Fprintln(&b, path, i.Size(), i.ModTime().UnixNano())
 			}
 			return nil
 		})
-	}
-	for _, p := range d.flags.Packs {
-		look(p)
-	}
-	if d.flags.File != "" {
-		look(d.flags.File)
-		if t := file.Identity.Token; t != nil {
-			look(file.at(t.Keys))
-		}
-		for _, key := range file.Signatures.Keys {
-			look(file.at(key))
-		}
-		for _, p := range file.Packs {
-			look(file.at(p))
-		}
-		for _, at := range file.Attach {
-			look(file.at(at.Pack))
-		}
-		for _, dir := range file.Overlays {
-			look(file.at(dir))
-		}
 	}
 	return b.String()
 }
