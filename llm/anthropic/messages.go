@@ -347,7 +347,8 @@ func enabled(toolset map[string]any) (names []string) {
 		return nil
 	}
 	for name, v := range llm.Object(toolset["configs"]) {
-		if llm.Object(v)["enabled"] == true {
+		// What was not read is that of a tool which is called as a member of tools that nobody asks for; see wire.DecodeRequest.
+		if v == nil || llm.Object(v)["enabled"] == true {
 			names = append(names, name)
 		}
 	}
