@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/proviso-dev/proviso/internal/durable"
 )
@@ -71,8 +72,14 @@ func makeKey(name string) (ed25519.PrivateKey, error) {
 	}{{name, "PRIVATE KEY", 0o600, secret}, {name + ".pub", "PUBLIC KEY", 0o644, open}} {
 		err := durable.File(f.name, f.mode, func(w io.Writer) error { return pem.Encode(w, &pem.Block{Type: f.kind, Bytes: f.b}) })
 		if err != nil {
+			if f.name != name { // alone it would be taken the next time, without a public key that belongs to it
+				os.Remove(name)
+			}
 			return nil, &Error{f.name, because(err), "check the folder and its permissions"}
 		}
+	}
+	if err := durable.Sync(filepath.Dir(name)); err != nil {
+		return nil, &Error{name, because(err), "check the disk; the key is there, and is read the next time"}
 	}
 	return key, nil
 }

@@ -32,6 +32,16 @@ func TestKeys(t *testing.T) {
 	if err := os.WriteFile(text, []byte("SECRET\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A private key whose public one cannot be written beside it is not left behind.
+	half := filepath.Join(dir, "half")
+	if err := os.WriteFile(half+".pub", []byte("another\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, made, err := Private(half); err == nil || made {
+			t.Errorf("%v %v", made, err)
+		}
+	}
 	for what, err := range map[string]error{
 		"a text as private":      second(Private(text)),
 		"the public as private":  second(Private(name + ".pub")),
