@@ -3,6 +3,7 @@ package window
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/proviso-dev/proviso/llm/wire"
 	"github.com/proviso-dev/proviso/policy/flow"
@@ -90,9 +91,8 @@ func (q *Queue) Release(write func(raw []byte, text int) bool) (more bool, err e
 		}
 		raw, data = raw+e.raw, data+e.data
 	}
-	q.events = q.events[:copy(q.events, q.events[n:])]
-	q.raw = q.raw[:copy(q.raw, q.raw[raw:])]
-	q.data = q.data[:copy(q.data, q.data[data:])]
+	q.events = slices.Delete(q.events, 0, n) // their texts would keep the whole of it
+	q.raw, q.data = slices.Delete(q.raw, 0, raw), slices.Delete(q.data, 0, data)
 	return more, nil
 }
 

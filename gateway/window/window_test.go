@@ -79,6 +79,11 @@ func TestQueue(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 	q.Reset(nil, nil)
+	for _, e := range q.events[:cap(q.events)] {
+		if e.text != "" {
+			t.Errorf("%q of an answer that is over is kept", e.text)
+		}
+	}
 	if q.Len()+q.Size() != 0 || q.Cap() == 0 {
 		t.Errorf("%d events, %d bytes, memory of %d", q.Len(), q.Size(), q.Cap())
 	}
