@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"maps"
 	"path"
 	"sync"
 	"time"
@@ -87,13 +86,7 @@ func (c *conversation) remember(r *proviso.Record) {
 		c.stopped = r
 	}
 	if call, ok := released(r); ok {
-		if len(c.called) >= maxRemembered {
-			c.called, c.read = nil, false
-		}
-		if c.called == nil {
-			c.called = map[string]string{}
-		}
-		c.called[call.ID] = call.Tool
+		c.named(call.ID, call.Tool)
 	}
 	if !ok {
 		return
@@ -128,7 +121,7 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 	if read {
 		return nil
 	}
-	found, called, answers := map[digest]change{}, map[string]string{}, map[string][][]byte{}
+	found := map[digest]change{}
 	var stopped *proviso.Record
 	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
 		if err != nil {
@@ -136,12 +129,6 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 		}
 		if startDenied(&r) {
 			stopped = &r
-		}
-		if call, ok := released(&r); ok {
-			called[call.ID] = call.Tool
-		}
-		if call, ok := r.Event.Body.(*proviso.ToolCall); ok && call.Response != "" {
-			answers[path.Dir(call.Response)] = nil
 		}
 		if ch, ok := changeOf(&r); ok && !r.Redacted {
 			found[bodyDigest(r.Event.Body)] = ch
@@ -152,9 +139,7 @@ func (c *conversation) recall(ctx context.Context, s *Server) error {
 	for k, v := range c.changed {
 		found[k] = v
 	}
-	maps.Copy(called, c.called)
-	maps.Copy(answers, c.answers)
-	c.changed, c.called, c.answers, c.read = found, called, answers, true
+	c.changed, c.read = found, true
 	if stopped != nil {
 		c.stopped = stopped
 	}
@@ -167,38 +152,64 @@ func released(r *proviso.Record) (*proviso.ToolCall, bool) {
 	return call, ok && r.Decision.Outcome == proviso.Allow && call.ID != ""
 }
 
+// named notes the tool of a call. The lock is held.
+func (c *conversation) named(id, tool string) {
+	if c.called == nil || len(c.called) >= maxRemembered {
+		c.called = map[string]string{}
+	}
+	c.called[id] = tool
+}
+
 // toolOf is the tool of a call of the session that was let through; empty where there was none. The provider keeps the transcript of some sessions, so that a result comes without its call.
 func (c *conversation) toolOf(ctx context.Context, s *Server, id string) (string, error) {
-	if err := c.recall(ctx, s); err != nil {
-		return "", err
+	c.mu.Lock()
+	tool, ok := c.called[id]
+	c.mu.Unlock()
+	if ok {
+		return tool, nil
+	}
+	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
+		if err != nil {
+			return "", err
+		}
+		if call, ok := released(&r); ok && call.ID == id {
+			tool = call.Tool
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.called[id], nil
+	c.named(id, tool)
+	return tool, nil
 }
 
 // answered notes an answer that requests may go on from, and what it is owed.
 func (c *conversation) answered(id string, owed [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.answers) >= maxRemembered {
-		c.answers, c.read = nil, false
-	}
-	if c.answers == nil {
+	if c.answers == nil || len(c.answers) >= maxRemembered {
 		c.answers = map[string][][]byte{}
 	}
 	c.answers[id] = owed
 }
 
-// before tells whether an answer is one of the session, and what it is owed.
+// before tells whether an answer is one of the session, and what it is owed. Of an answer that was forgotten the journal has the calls, and nothing that it is owed.
 func (c *conversation) before(ctx context.Context, s *Server, id string) (owed [][]byte, ok bool) {
-	if c.recall(ctx, s) != nil {
-		return nil, false
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	owed, ok = c.answers[id]
-	return owed, ok
+	c.mu.Unlock()
+	if ok {
+		return owed, true
+	}
+	for r, err := range s.cfg.Journal.Read(ctx, c.id, 1) {
+		if err != nil {
+			return nil, false
+		}
+		if call, is := r.Event.Body.(*proviso.ToolCall); is && call.Response != "" && path.Dir(call.Response) == id {
+			c.answered(id, nil)
+			return nil, true
+		}
+	}
+	return nil, false
 }
 
 func startDenied(r *proviso.Record) bool {

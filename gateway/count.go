@@ -52,8 +52,7 @@ func (x *exchange) count() {
 func (x *exchange) peek(ctx context.Context) *wire.Denial {
 	conv, at, err := x.join(ctx, x.gen, &x.who, x.wire.Name())
 	if err != nil {
-		d := notJoined(err)
-		return &d
+		return notJoined(err)
 	}
 	defer conv.leave()
 	// A guard and a memory of its own see the session as the journal has it, and are forgotten with the request.

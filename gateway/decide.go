@@ -42,7 +42,10 @@ type lifecycle struct {
 	Name string `json:"name"`
 }
 
-// pointOf is the point of a body that has only one.
+// ownResponses begins the names of the answers that callers of the decision API say their calls are of, so that none is taken for an answer of a provider: a request may go on from those.
+const ownResponses = "decide/"
+
+// event is the event with its point, which may be left out where the body has only one, and how many bodies there were.
 func (a *asked) event() (at proviso.Point, body proviso.Body, n int) {
 	at = a.Point
 	take := func(b proviso.Body, p proviso.Point) {
@@ -59,6 +62,9 @@ func (a *asked) event() (at proviso.Point, body proviso.Body, n int) {
 		take(a.Message, p)
 	}
 	if a.Call != nil {
+		if a.Call.Response != "" {
+			a.Call.Response = ownResponses + a.Call.Response
+		}
 		take(a.Call, proviso.ToolCallPoint)
 	}
 	if a.Result != nil {
@@ -134,9 +140,8 @@ func (s *Server) visited(w http.ResponseWriter, r *http.Request, route, session 
 		defer v.traced()
 	}
 	if v.conv, v.at, err = s.join(r.Context(), gen, &who, route); err != nil {
-		d := notJoined(err)
-		code := llm.Text(llm.Object(decoded(d.Detail))["code"])
-		refuse(w, d.Status, code, strings.TrimSuffix(d.Text, " ["+code+"]"))
+		status, code, msg := unjoined(err)
+		refuse(w, status, code, msg)
 		return
 	}
 	defer v.conv.leave()

@@ -243,17 +243,29 @@ func (s *Server) join(ctx context.Context, gen *generation, who *identity, route
 	return conv, conv.at, nil
 }
 
-// notJoined tells why a session cannot be entered: an overlay that the caller asks for is the caller's to mend, everything else may pass.
-func notJoined(err error) wire.Denial {
+// unjoined tells why a session cannot be entered: an overlay that the caller asks for is the caller's to mend, everything else may pass.
+func unjoined(err error) (status int, code, msg string) {
 	var bad *OverlayError
 	if errors.As(err, &bad) {
-		d := refusalBy(http.StatusBadRequest, CodeOverlay, bad.Msg)
-		d.Code = "invalid_request"
-		return d
+		return http.StatusBadRequest, CodeOverlay, bad.Msg
 	}
-	d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: "+err.Error())
+	return http.StatusServiceUnavailable, guard.CodeSession, "the session is not at hand: " + err.Error()
+}
+
+// notJoined is the denial for unjoined.
+func notJoined(err error) *wire.Denial {
+	d := refusalBy(unjoined(err))
+	if d.Code = "session_unavailable"; d.Status == http.StatusBadRequest {
+		d.Code = "invalid_request"
+	}
+	return &d
+}
+
+// unread is the denial where something of a session that was entered cannot be read.
+func unread(what string, err error) *wire.Denial {
+	d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, what+err.Error())
 	d.Code = "session_unavailable"
-	return d
+	return &d
 }
 
 func (c *caller) keyID() string {
@@ -267,8 +279,7 @@ func (c *caller) keyID() string {
 func (x *exchange) admit(ctx context.Context) *wire.Denial {
 	var err error
 	if x.conv, x.at, err = x.join(ctx, x.gen, &x.who, x.wire.Name()); err != nil {
-		d := notJoined(err)
-		return &d
+		return notJoined(err)
 	}
 	defer x.conv.leave()
 	x.goesOn(ctx)
@@ -352,9 +363,7 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 			if b.Tool == "" {
 				tool, err := x.conv.toolOf(ctx, x.Server, b.CallID)
 				if err != nil {
-					d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "what was called earlier cannot be read: "+err.Error())
-					d.Code = "session_unavailable"
-					return &d
+					return unread("what was called earlier cannot be read: ", err)
 				}
 				b.Tool = tool
 			}
@@ -363,9 +372,7 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 	}
 	known, err := x.at.guard.Resync(ctx, x.who.session, events)
 	if err != nil {
-		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, err.Error())
-		d.Code = "session_unavailable"
-		return &d
+		return unread("", err)
 	}
 	if known.Next > 1 {
 		err = x.conv.recall(ctx, x.Server)
@@ -373,9 +380,7 @@ func (x *exchange) transcript(ctx context.Context) *wire.Denial {
 		x.conv.fresh()
 	}
 	if err != nil {
-		d := refusalBy(http.StatusServiceUnavailable, guard.CodeSession, "what became of earlier turns cannot be read: "+err.Error())
-		d.Code = "session_unavailable"
-		return &d
+		return unread("what became of earlier turns cannot be read: ", err)
 	}
 	if r := x.conv.stop(); r != nil {
 		d := denialOf(r)

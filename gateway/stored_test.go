@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/journal"
 	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/policy/pack"
 )
@@ -73,5 +76,75 @@ func TestConversationOfSomebodyElse(t *testing.T) {
 	}
 	if _, asked, body := play(nil, strings.Replace(goOn("resp_1", `"MINE"`), "resp_1", "resp_2", 1)); strings.Contains(asked, "MINE") {
 		t.Errorf("the upstream was asked %s; %s", asked, body)
+	}
+}
+
+// Who asks for decisions may name the answer that a call is of. It does not become an answer of a provider that a request could go on from.
+func TestDecisionsNameNoAnswerOfAProvider(t *testing.T) {
+	door := newDoor(t, nil)
+	door.up.say(responsesPlain(fine), "")
+	status, _, body := door.post("/v1/decide", `{"session":"one","event":{"tool_call":{"id":"c1","tool":"lookup","args":{"id":"A"},"response":"resp_9/0-x"}}}`)
+	if status != http.StatusOK || !strings.Contains(body, `"allow":true`) {
+		t.Fatal(body)
+	}
+	if _, _, body := door.post(openai.Responses.Path(), goOn("resp_9", `"MINE"`), HeaderSession, "one"); strings.Contains(door.up.last(), "MINE") || !strings.Contains(body, CodeForeign) {
+		t.Errorf("the upstream was asked %s; %s", door.up.last(), body)
+	}
+}
+
+// reads counts how often a journal is read.
+type reads struct {
+	*journal.Memory
+	n int
+}
+
+func (r *reads) Read(ctx context.Context, session string, from uint64) iter.Seq2[proviso.Record, error] {
+	r.n++
+	return r.Memory.Read(ctx, session, from)
+}
+
+// A session with more calls and answers than are kept at hand reads its journal for one that was forgotten, once, and for no other.
+func TestLongConversation(t *testing.T) {
+	j := &reads{Memory: &journal.Memory{}}
+	s := &Server{cfg: Config{Journal: j}}
+	c := &conversation{id: "s"}
+	if err := c.recall(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	name := func(i int) (call, answer string) { return "c" + strconv.Itoa(i), "resp_" + strconv.Itoa(i) }
+	const many = maxRemembered + maxRemembered/2
+	for i := range many {
+		call, answer := name(i)
+		r := &proviso.Record{Event: proviso.Event{Session: "s", Seq: uint64(i + 1), Point: proviso.ToolCallPoint, Body: &proviso.ToolCall{ID: call, Tool: "lookup", Args: proviso.JSON("{}"), Response: responseName(answer, 0)}}, Decision: proviso.Decision{Outcome: proviso.Allow}}
+		if err := j.Append(t.Context(), *r); err != nil {
+			t.Fatal(err)
+		}
+		c.remember(r)
+		c.answered(answer, nil)
+		if err := c.recall(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(i int) {
+		t.Helper()
+		call, answer := name(i)
+		if tool, err := c.toolOf(t.Context(), s, call); err != nil || tool != "lookup" {
+			t.Errorf("call %d is of %q: %v", i, tool, err)
+		}
+		if _, ok := c.before(t.Context(), s, answer); !ok {
+			t.Errorf("answer %d is not known", i)
+		}
+	}
+	look(many - 1)
+	if j.n != 1 {
+		t.Errorf("the journal was read %d times", j.n)
+	}
+	look(0)
+	look(0)
+	if j.n != 3 {
+		t.Errorf("the journal was read %d times", j.n)
+	}
+	if _, ok := c.before(t.Context(), s, "resp_x"); ok {
+		t.Error("an answer that was not there is known")
 	}
 }

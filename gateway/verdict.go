@@ -34,7 +34,7 @@ func (x *exchange) decide(ctx context.Context, r *wire.Response, text bool) *ver
 		for i := range out.verdicts {
 			out.verdicts[i].Refusal = d.Text
 		}
-		out.denial = &d
+		out.denial = d
 		return out
 	}
 	defer conv.leave()
