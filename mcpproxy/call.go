@@ -57,6 +57,9 @@ func (l *link) receive(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
+// kept is how long, and for whom, a client may keep what it was shown: what is left of a list, and what was decided about a resource, is for this caller and for now.
+var kept = mcp.Cacheable{CacheScope: "private"}
+
 func pass(_ *link, ctx context.Context, method string, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
 	return next(ctx, method, req)
 }
@@ -366,7 +369,7 @@ func readResource(l *link, ctx context.Context, method string, req mcp.Request, 
 			if res.NeedsInput() {
 				return nil, fmt.Errorf("the server asks for input to read a resource, which is not forwarded [%s]", CodeMessage)
 			}
-			out = &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{}}
+			out = &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{}, Cacheable: kept}
 			for _, c := range res.Contents {
 				texts, parts := seen([]mcp.Content{&mcp.EmbeddedResource{Resource: c}}, l.p.cfg.Pass)
 				if e, ok := parts[0].(*mcp.EmbeddedResource); ok {

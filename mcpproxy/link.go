@@ -104,6 +104,7 @@ func (p *Proxy) newLink(ctx context.Context, id string, c Caller) (*link, error)
 		GetSessionID:       func() string { return l.mcpID },
 		SubscribeHandler:   l.subscribe,
 		UnsubscribeHandler: l.unsubscribe,
+		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { *c = kept },
 	})
 	l.server.AddReceivingMiddleware(l.receive)
 	return l, nil

@@ -19,8 +19,8 @@ import (
 // serveCmd is `proviso serve`.
 type serveCmd struct {
 	doorFlags
-	Listen string        `help:"Address for agents." default:"127.0.0.1:7070" placeholder:"HOST:PORT"`
-	Admin  string        `help:"Address for metrics, health, reload and approvals; reload and approvals ask for the admin_token of the settings." default:"127.0.0.1:7071" placeholder:"HOST:PORT"`
+	Listen string        `help:"Address for agents (127.0.0.1:7070)." default:"127.0.0.1:7070" placeholder:"HOST:PORT"`
+	Admin  string        `help:"Address for metrics, health, reload and approvals (127.0.0.1:7071); reload and approvals ask for the admin_token of the settings." default:"127.0.0.1:7071" placeholder:"HOST:PORT"`
 	Drain  time.Duration `help:"How long requests may go on after SIGTERM." default:"30s"`
 	Watch  time.Duration `help:"How often the files are looked at for changes; 0 only reloads on SIGHUP." default:"2s"`
 	Unsafe bool          `name:"unsafe-allow-unauthenticated" help:"Serve callers without a key on an address that others reach." env:"-"`
