@@ -632,7 +632,9 @@ func (x *exchange) answered(ctx context.Context, resp *http.Response, mayRevise 
 // passError passes an error of the upstream on, where it is one of its API. Anything else, such as a page of a proxy, may hold anything and is replaced.
 func (x *exchange) passError(resp *http.Response, kind string) {
 	x.counts.upstreamErrors.Add(1)
+	began := time.Now()
 	b, err := limited(resp, 1<<20)
+	x.upstream += time.Since(began)
 	doc, bad := wire.Decode(b)
 	if err != nil || bad != nil || kind != "application/json" || doc["error"] == nil || doc["choices"] != nil || doc["output"] != nil || doc["content"] != nil {
 		x.error(wire.Denial{Status: resp.StatusCode, Code: "upstream_failed", Text: "the upstream answers with status " + strconv.Itoa(resp.StatusCode) + " and nothing that its API has [" + CodeUpstream + "]"})
