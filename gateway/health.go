@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 func (s *Server) routes() []route {
 	return []route{
 		{"GET /v1/models", s.serveModels},
+		{"GET /v1/models/{model}", s.serveModels},
 		{"POST " + countPath, s.serveCount},
 		{"POST /v1/decide", s.serveDecide},
 		{"POST /v1/decide/batch", s.serveBatch},
@@ -132,7 +134,7 @@ func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, http.StatusOK, map[string]any{"reloaded": true, "policy": s.gen.Load().base.policy.Digest(), "generation": s.gen.Load().number})
 }
 
-// serveModels passes the list of models on; nothing of it is decided.
+// serveModels passes the list of models on, or what is known of one; nothing of it is decided.
 func (s *Server) serveModels(w http.ResponseWriter, r *http.Request) {
 	gen := s.gen.Load()
 	who, err := s.identify(r, gen)
@@ -145,15 +147,19 @@ func (s *Server) serveModels(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Anthropic-Version") != "" {
 		as = Wires[2]
 	}
-	u := gen.terms.upstream(as, "")
+	path, model := "/v1/models", r.PathValue("model")
+	if model != "" {
+		path += "/" + url.PathEscape(model)
+	}
+	u := gen.terms.upstream(as, model)
 	if u == nil && len(gen.terms.Upstreams) > 0 {
 		u = &gen.terms.Upstreams[0]
 	}
-	if u == nil {
+	if u == nil || model == "." || model == ".." {
 		fail(w, as, wire.Denial{Status: http.StatusNotFound, Code: "no_route", Text: "no upstream is configured [" + CodeNoRoute + "]"})
 		return
 	}
-	resp, err := gen.terms.ask(r.Context(), u, "/v1/models", forwardHeaders(r.Header, u, who.virtual), nil)
+	resp, err := gen.terms.ask(r.Context(), u, path, forwardHeaders(r.Header, u, who.virtual), nil)
 	if err != nil {
 		fail(w, as, upstreamFailed(err))
 		return

@@ -250,6 +250,9 @@ func (s *span) Set(key string, value any) {
 	s.set = append(s.set, attribute(key, value))
 	if s.exporter.GenAI {
 		s.note(key, value)
+		if model, ok := value.(string); ok && key == "gen_ai.request.model" && model != "" {
+			s.name = "chat " + model // as the conventions name the span of an operation
+		}
 	}
 }
 

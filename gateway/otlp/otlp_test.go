@@ -57,6 +57,9 @@ func TestSpans(t *testing.T) {
 		if want := "00-0af7651916cd43dd8448eb211c80319c-" + spans[0].SpanID + "-01"; out.Get("Traceparent") != want {
 			t.Errorf("%s, want %s", out.Get("Traceparent"), want)
 		}
+		if want := map[bool]string{false: "chat", true: "chat m"}[genAI]; spans[0].Name != want {
+			t.Errorf("opted in %v: the span is called %q, want %q", genAI, spans[0].Name, want)
+		}
 		has := false
 		for _, a := range spans[0].Attributes {
 			has = has || strings.HasPrefix(a.Key, "gen_ai.")
