@@ -79,14 +79,15 @@ func TestConversationsSweep(t *testing.T) {
 			}
 			return c
 		}
-		enter("a").leave()
+		a := enter("a")
+		a.leave()
 		held := enter("held")
 		time.Sleep(50 * time.Second)
 		enter("b").leave()
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
-		if got := strings.Join(gone, " "); got != "a" {
-			t.Errorf("after a minute %q went", got)
+		if got := strings.Join(gone, " "); got != "a" || !a.gone || held.gone {
+			t.Errorf("after a minute %q went; who waits for its turn is told %v, and %v of what is held", got, a.gone, held.gone)
 		}
 		held.leave()
 		time.Sleep(3 * time.Minute)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -145,7 +146,7 @@ func runnable(t *testing.T, d dialect, status int, kind, body string) string {
 		return ""
 	}
 	g := d.read(t, status, kind, body)
-	out := js(g.uses)
+	out := fmt.Sprint(g.uses)
 	for _, line := range strings.Split(g.text, "\n") {
 		if !strings.Contains(line, "Policy:") && !strings.Contains(line, "[PV") {
 			out += line

@@ -295,7 +295,7 @@ func TestRerankFigures(t *testing.T) {
 	breaks := func(a answer) bool {
 		return strings.Contains(a.text, "plutonium") || len(a.uses) > 0 && strings.Contains(a.uses[0].args, "elsewhere")
 	}
-	worth := func(a answer) bool { return strings.Contains(js([]any{a.text, a.uses}), "useful") || len(a.uses) > 0 }
+	worth := func(a answer) bool { return strings.Contains(fmt.Sprint(a.text, a.uses), "useful") || len(a.uses) > 0 }
 	dice := rand.New(rand.NewPCG(1, 2))
 	d := newDoor(t, func(c *Config) { c.Rerank, c.Denials.Budget = 4, -1 })
 	var broken [4]int

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -197,7 +198,45 @@ func TestTenThousandRules(t *testing.T) {
 	}
 }
 
-// A request that makes the server fail is answered, or cut where an answer had begun; neither the caller nor the log learns what it failed with, and the next request is served.
+// What a body that nobody announced has no share for is not read, and its shares are given back.
+func TestSharing(t *testing.T) {
+	var claimed atomic.Int64
+	body := &endless{}
+	b := &sharing{in: body, of: &claimed, most: 4 * leastShare}
+	if !b.claim(leastShare) {
+		t.Fatal("no share of an empty memory")
+	}
+	if n, err := io.Copy(io.Discard, b); !errors.Is(err, errNoMemory) || n != 4*leastShare || body.read.Load() != n {
+		t.Errorf("%d bytes, %d of them read: %v", n, body.read.Load(), err)
+	}
+	if n := claimed.Load(); n != 4*leastShare {
+		t.Errorf("%d bytes are claimed", n)
+	}
+	if b.free(); claimed.Load() != 0 {
+		t.Errorf("%d bytes are not given back", claimed.Load())
+	}
+}
+
+// A request that makes the server fail behind the beginning of its answer is cut: nobody takes what went out for the whole.
+func TestServerFailsBehindTheBeginning(t *testing.T) {
+	door := newDoor(t, nil)
+	srv := httptest.NewServer(door.local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "data: one\n\n")
+		http.NewResponseController(w).Flush()
+		panic("SECRET of the request")
+	})))
+	defer srv.Close()
+	resp, err := http.Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err == nil || !strings.HasPrefix(string(b), "data: one") || strings.Contains(string(b), "SECRET") {
+		t.Errorf("%s: %v", b, err)
+	}
+}
+
+// A request that makes the server fail is answered; neither the caller nor the log learns what it failed with, and the next request is served.
 func TestServerFailsAtARequest(t *testing.T) {
 	var logged bytes.Buffer
 	broken := &breaking{Journal: &journal.Memory{}}

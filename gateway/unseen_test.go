@@ -1,14 +1,19 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/proviso-dev/proviso"
+	"github.com/proviso-dev/proviso/internal/testkit"
 	"github.com/proviso-dev/proviso/llm/anthropic"
 	"github.com/proviso-dev/proviso/llm/openai"
 	"github.com/proviso-dev/proviso/llm/wire"
+	"github.com/proviso-dev/proviso/policy/pack"
 )
 
 // What no rule looks at, although the policy forbids its word in every text: docs/limitations.md says so.
@@ -68,5 +73,39 @@ func TestKeptTranscriptAfterARestart(t *testing.T) {
 	}
 	if _, _, body := door.post(openai.Responses.Path(), goOn("resp_1", `"MORE"`), HeaderSession, "words"); strings.Contains(door.up.last(), "MORE") || !strings.Contains(body, CodeForeign) {
 		t.Errorf("the upstream was asked %s; %s", door.up.last(), body)
+	}
+}
+
+// Pictures and sounds pass where no rule would look at them, and nowhere else: a rule about the whole request or answer looks at them as well.
+func TestPicturesPassWhereNoRuleLooks(t *testing.T) {
+	picture := `[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"MINE"}}]`
+	for _, c := range []struct {
+		name, request, answer string
+		looks                 []string // points
+	}{
+		{"what a user sends", `{"messages":[{"role":"user","content":` + picture + `}]}`, chatPlain(fine), []string{"input", "model_request"}},
+		{"what a tool answers", `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"lookup","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":` + picture + `}]}`, chatPlain(fine), []string{"tool_result", "model_request"}},
+		{"what a model says", chatRequest("m", hello, nil, false), chatMessage(`"audio":{"id":"1","data":"MINE"}`), []string{"output", "model_response"}},
+	} {
+		for _, point := range []string{"input", "model_request", "tool_result", "output", "model_response", "tool_call"} {
+			t.Run(c.name+"/"+point, func(t *testing.T) {
+				p, found := pack.Load(testkit.FS(map[string][]byte{
+					"proviso.yaml": []byte("name: one\nversion: \"1\"\ntools: tools.json\nrules: [rules.yaml]\n"), "tools.json": []byte(`[{"type":"function","function":{"name":"lookup","parameters":{"type":"object"}}}]`),
+					"rules.yaml": []byte("grants: [{tools: [lookup]}]\nrules: [{id: one, on: " + point + ", require: \"session.user != 'nobody'\"}]\n"),
+				}), ".")
+				if p == nil || found.Worst(proviso.Error) {
+					t.Fatal(found)
+				}
+				door := newDoor(t, func(c *Config) {
+					c.Load = func(context.Context) (*Rules, error) { return &Rules{Base: []*pack.Pack{p}}, nil }
+				})
+				door.up.say(c.answer, "")
+				_, _, body := door.post(openai.Chat.Path(), c.request, HeaderSession, "one")
+				passed := strings.Contains(body+door.up.last(), "MINE")
+				if looks := slices.Contains(c.looks, point); passed == looks || looks != strings.Contains(body, CodeForeign) {
+					t.Errorf("passed: %v; the upstream was asked %s; %s", passed, door.up.last(), body)
+				}
+			})
+		}
 	}
 }
