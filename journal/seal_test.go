@@ -8,6 +8,26 @@ import (
 	"github.com/proviso-dev/proviso"
 )
 
+// Every record has a salt of its own, also beyond those that are drawn together: with one that another record shares, a guess at what was redacted could be held against its hash.
+func TestSealerSalts(t *testing.T) {
+	var s Sealer
+	seen := map[string]bool{}
+	for i := range 200 {
+		r := proviso.Record{Event: proviso.Event{Session: "s", Seq: uint64(i + 1), Point: proviso.Input, Body: &proviso.Message{Role: proviso.User, Text: "the same"}}}
+		e, err := s.Seal(&r, Hash{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(e.Body)] = true
+		if i%7 == 0 {
+			s.Reset()
+		}
+	}
+	if len(seen) != 200 {
+		t.Errorf("200 records with the same words have %d bodies", len(seen))
+	}
+}
+
 // BenchmarkSeal seals what a gateway writes for one request, in turns: what the user said, what the model said, and what it called.
 func BenchmarkSeal(b *testing.B) {
 	at := time.Date(2026, 3, 1, 12, 0, 7, 123456789, time.UTC)
