@@ -168,10 +168,11 @@ func (s *State) Compare(events []proviso.Event) (known []bool, from int, missing
 			last = i
 		}
 	}
-	missing = t.cut || skipped
+	missing = t.cut
 	for _, n := range wanted {
 		missing = missing || n > 0
 	}
+	// What was skipped stands behind the anchor.
 	if i, lost := t.anchor(anchor, digests); lost {
 		last, missing = max(last, i), true
 	}
