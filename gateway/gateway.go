@@ -161,7 +161,7 @@ func (s *Server) recovered(w http.ResponseWriter) {
 	s.counts.broken.Add(1)
 	s.log().Error("a request made the server fail", "at", strings.Join(places(), " "))
 	// Where something of an answer went out already the client must not take it for whole: the status is written too late then, and the connection ends.
-	d := wire.Denial{Status: http.StatusInternalServerError, Code: "internal", Text: "the server has failed at this request; nothing of it was allowed [" + CodeBroken + "]"}
+	d := wire.Denial{Status: http.StatusInternalServerError, Code: "internal", Text: "the server has failed at this request; nothing more of it is allowed [" + CodeBroken + "]"}
 	w.Header().Set("Content-Length", strconv.Itoa(len(openai.Chat.Error(d))))
 	fail(w, openai.Chat, d)
 	http.NewResponseController(w).Flush()
