@@ -113,6 +113,9 @@ func startDoor(t *testing.T, name, upstream string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], "-test.run=^TestStandBetween$")}
 	p.cmd.Env = append(os.Environ(), doorVariable+"="+strings.Join([]string{name, upstream, t.TempDir()}, " "))
+	if os.Getenv("GOGC") == "" {
+		p.cmd.Env = append(p.cmd.Env, "GOGC=400") // as serve has it, and for the proxy as well
+	}
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -47,10 +47,18 @@ func (f *doorFlags) settings(a *app) *doors.Flags {
 	return &doors.Flags{Packs: f.Pack, File: f.Gateway, Data: f.Data, OpenAI: f.OpenAI, Anthropic: f.Anthropic, Audit: f.Audit, DenyAs: f.DenyAs, Revise: f.Revise, Rerank: f.Rerank, Env: a.env}
 }
 
+// servingGC is how much of its live memory, in percent, a server may fill anew before garbage is collected, where GOGC does not say: most of what a request needs lives no longer than the request, and
+// while garbage is collected others wait. A memory limit (GOMEMLIMIT, or that of a control group) holds all the same.
+const servingGC = 400
+
 // openDoor opens the gateway that the flags describe. The caller closes it.
 func (a *app) openDoor(f *doorFlags) (*doors.Door, error) {
 	// Compiling throws away ten times what it leaves. Collected often, what it leaves lies close together, and the rest goes back to the machine.
-	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	percent := debug.SetGCPercent(25)
+	if a.env("GOGC") == "" {
+		percent = servingGC
+	}
+	defer debug.SetGCPercent(percent)
 	d, err := doors.Open(a.ctx, f.settings(a))
 	if err != nil {
 		return nil, doorProblem(err)
