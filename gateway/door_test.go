@@ -66,6 +66,21 @@ func (u *upstreamTwin) say(plain, stream string) {
 	}
 }
 
+// pause makes the upstream send the beginning of a stream, and the rest of it once the channel is closed.
+func (u *upstreamTwin) pause(beginning, rest string) (goOn chan struct{}) {
+	goOn = make(chan struct{})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answer = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, beginning)
+		w.(http.Flusher).Flush()
+		<-goOn
+		io.WriteString(w, rest)
+	}
+	return goOn
+}
+
 func (u *upstreamTwin) count() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -217,16 +217,7 @@ func TestReplacedTextFlowsOn(t *testing.T) {
 			stream := spoken(d, [][]string{pieces})
 			at := strings.Index(stream, js(" words"))
 			at = strings.LastIndex(stream[:at], "\n\n") + 2
-			heardIt := make(chan struct{})
-			door.up.mu.Lock()
-			door.up.answer = func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Type", "text/event-stream")
-				io.WriteString(w, stream[:at])
-				w.(http.Flusher).Flush()
-				<-heardIt
-				io.WriteString(w, stream[at:])
-			}
-			door.up.mu.Unlock()
+			heardIt := door.up.pause(stream[:at], stream[at:])
 			r, _ := http.NewRequest(http.MethodPost, door.url+d.wire.Path(), strings.NewReader(d.request("m", hello, nil, true)))
 			r.Header.Set("Content-Type", "application/json")
 			resp, err := door.http.Do(r)
@@ -294,17 +285,8 @@ func TestWindowsFlow(t *testing.T) {
 			stream := spoken(d, [][]string{{first, second}})
 			at := strings.Index(stream, js(first)) + len(js(first))
 			at += strings.Index(stream[at:], "\n\n") + 2
-			heardIt := make(chan struct{})
-			door.up.mu.Lock()
-			door.up.answer = func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Type", "text/event-stream")
-				// The first delta is safe once more text than the window came behind it.
-				io.WriteString(w, stream[:at]+strings.ReplaceAll(last(stream[:at]), js(first), js(second)))
-				w.(http.Flusher).Flush()
-				<-heardIt
-				io.WriteString(w, stream[at:])
-			}
-			door.up.mu.Unlock()
+			// The first delta is safe once more text than the window came behind it.
+			heardIt := door.up.pause(stream[:at]+strings.ReplaceAll(last(stream[:at]), js(first), js(second)), stream[at:])
 			r, _ := http.NewRequest(http.MethodPost, door.url+d.wire.Path(), strings.NewReader(d.request("m", hello, nil, true)))
 			r.Header.Set("Content-Type", "application/json")
 			resp, err := door.http.Do(r)
